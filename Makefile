@@ -1,0 +1,23 @@
+# Two commands: `make demo` runs the product on real input, `make test` runs every test.
+# Both do their own set-up on a fresh Debian machine with git, make, a C compiler and Rust.
+
+CARGO_TARGET_DIR ?= $(HOME)/.cache/huicun-target
+export CARGO_TARGET_DIR
+
+.PHONY: demo demo-stop test bench clean
+
+demo:
+	@scripts/demo.sh
+
+demo-stop:
+	@scripts/demo.sh stop
+
+test:
+	@scripts/test.sh
+
+bench:
+	cargo bench --workspace
+
+clean:
+	@scripts/demo.sh stop
+	rm -rf demo

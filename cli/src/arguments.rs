@@ -1,0 +1,319 @@
+//! The command line. Its help texts are the commands' reference (`docs/reference/commands.md`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::{Format, Language};
+
+/// 会存 huicun: the archive of a company's WeCom (企业微信) chats.
+#[derive(Parser)]
+#[command(name = "huicun", version, propagate_version = true)]
+pub struct Arguments {
+    /// The data directory, which holds everything.
+    #[arg(
+        long,
+        global = true,
+        env = "HUICUN_DATA",
+        default_value = "./huicun-data",
+        value_name = "DIR"
+    )]
+    pub data: PathBuf,
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        env = "HUICUN_CONFIG",
+        default_value = "./huicun.toml",
+        value_name = "FILE"
+    )]
+    pub config: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Pull archived chats from WeCom: the backlog first, then what comes.
+    Pull(PullArguments),
+    /// Import messages or directory tables from files.
+    #[command(subcommand)]
+    Import(Import),
+    /// Find messages that contain all literals of a query, newest first.
+    Search(SearchArguments),
+    /// List the messages of one conversation, in order.
+    Conversation(ConversationArguments),
+    /// List dialogues (对话) that started in a period.
+    Dialogues(DialogueArguments),
+    /// Count metrics.
+    #[command(subcommand)]
+    Report(Report),
+    /// Run one read-only SELECT over the archive's tables.
+    Sql(SqlArguments),
+    /// Answer over HTTP.
+    Serve(ServeArguments),
+    /// Pull and answer over HTTP in one process.
+    Run(ServeArguments),
+    /// Show or replace the rules in force.
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Make, list and revoke API tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Make a tape for the simulator library: sealed pages and media in a folder.
+    #[command(subcommand)]
+    Tape(TapeCommand),
+    /// Make a demo company.
+    #[command(subcommand)]
+    Demo(DemoCommand),
+    /// The child process in which Tencent's library runs.
+    #[command(hide = true)]
+    SdkWorker,
+}
+
+#[derive(Args)]
+pub struct PullArguments {
+    /// Stop when the backlog is drained.
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Import {
+    /// Messages as NDJSON: decrypted WeCom messages, or envelopes {seq, publickey_ver, message}.
+    Messages {
+        /// Files (`-` is stdin); gzip and zstd are read as they are.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Exit with status 1 when a line had to be quarantined.
+        #[arg(long)]
+        strict: bool,
+        /// The corp (or other name) that the messages belong to.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Directory tables: NDJSON, CSV or Parquet; the file's stem names the table.
+    Directory {
+        /// Files or folders of files.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+/// How an answer is written.
+#[derive(Args, Clone)]
+pub struct Out {
+    /// table on a terminal, else ndjson; xlsx and parquet need -o.
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// The file to write instead of stdout.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The language of headings.
+    #[arg(long, value_enum, env = "HUICUN_LANGUAGE", default_value = "zh")]
+    pub language: Language,
+}
+
+/// Days, both included.
+#[derive(Args, Clone)]
+pub struct Days {
+    /// First day, YYYY-MM-DD.
+    #[arg(long, value_name = "DAY")]
+    pub from: Option<String>,
+    /// Last day, YYYY-MM-DD, included.
+    #[arg(long, value_name = "DAY")]
+    pub to: Option<String>,
+}
+
+#[derive(Args)]
+pub struct SearchArguments {
+    /// Literals that must all occur, "phrases" with spaces, -not, OR; empty for every message.
+    #[arg(allow_hyphen_values = true)]
+    pub query: String,
+    #[command(flatten)]
+    pub days: Days,
+    /// This employee takes part in the conversation (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// This customer takes part in the conversation (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub customer: Vec<String>,
+    /// An employee of this department or below takes part (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    /// In this room (repeatable).
+    #[arg(long, value_name = "ROOMID")]
+    pub room: Vec<String>,
+    /// Of this WeCom type, such as text or image (repeatable).
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// single_external, single_internal, group_external, group_internal or other (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// At most this many messages; 0 is all.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ConversationArguments {
+    /// The room id, or the two ids joined with `|`.
+    pub id: String,
+    #[command(flatten)]
+    pub days: Days,
+    /// At most this many messages; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct DialogueArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// With this employee (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// With an employee who was then in this department or below (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    /// At most this many dialogues; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Subcommand)]
+pub enum Report {
+    /// Single-chat metrics per employee.
+    Employees(ReportArguments),
+}
+
+#[derive(Args)]
+pub struct ReportArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// One row per day, week or month.
+    #[arg(long, value_name = "day|week|month")]
+    pub by: Option<String>,
+    /// Columns, joined with commas; all if left out.
+    #[arg(long, value_delimiter = ',', value_name = "KEYS")]
+    pub metrics: Vec<String>,
+    /// Only this employee (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// Only employees of this department or below (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct SqlArguments {
+    /// One SELECT.
+    pub statement: String,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ServeArguments {
+    /// Where to listen; port 0 picks one.
+    #[arg(long, default_value = "127.0.0.1:8787", value_name = "HOST:PORT")]
+    pub listen: SocketAddr,
+}
+
+#[derive(Subcommand)]
+pub enum RulesCommand {
+    /// Replace the sections that the file names.
+    Apply {
+        /// A rules file (TOML).
+        file: PathBuf,
+    },
+    /// Print all rules in force.
+    Show,
+}
+
+#[derive(Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it once.
+    Create {
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+        /// all, employee:ID,... or department:ID,...
+        #[arg(long, default_value = "all")]
+        scope: String,
+        /// Days until it expires; never if left out.
+        #[arg(long, value_name = "DAYS")]
+        expires_days: Option<u32>,
+    },
+    /// List tokens.
+    List {
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Revoke a token.
+    Revoke {
+        /// Its id, from `token list`.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum TapeCommand {
+    /// Seal NDJSON messages into a new folder, with fresh private keys beside it.
+    Make {
+        /// NDJSON files, as `import messages` takes them, uncompressed (`-` is stdin).
+        #[arg(required = true, value_name = "FILE")]
+        file: PathBuf,
+        /// The folder to make.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// The corpid that a caller must give.
+        #[arg(long, default_value = "wwtape")]
+        corpid: String,
+        /// The secret that a caller must give.
+        #[arg(long, default_value = "tape-secret")]
+        secret: String,
+        /// Key versions to spread messages over that name none.
+        #[arg(long, default_value_t = 2, value_name = "N")]
+        key_versions: u32,
+        /// Make up media of the stated sizes, each at most this many bytes.
+        #[arg(long, value_name = "BYTES")]
+        media_bytes_max: Option<u64>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum DemoCommand {
+    /// Write messages.ndjson and directory/ of a made-up company with believable Chinese chats.
+    Make {
+        /// The folder to make.
+        #[arg(value_name = "DIR")]
+        output: PathBuf,
+        /// Messages.
+        #[arg(long, default_value_t = 200_000)]
+        messages: u64,
+        /// Employees.
+        #[arg(long, default_value_t = 320)]
+        employees: u32,
+        /// Days.
+        #[arg(long, default_value_t = 60)]
+        days: u32,
+        /// What makes it this company and not another.
+        #[arg(long, default_value_t = 20_240_916)]
+        seed: u64,
+    },
+}

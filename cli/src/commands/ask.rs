@@ -1,0 +1,158 @@
+//! The commands that ask: search, conversation, dialogues, report, sql. They ask the same
+//! questions as HTTP does, in the scope of the local operator.
+
+use std::path::Path;
+
+use huicun_engine::access::Scope;
+use huicun_query_api::answer::Table;
+use huicun_query_api::queries::AsOf;
+use huicun_query_api::queries::conversation::{
+    ConversationParams, conversation as ask_conversation,
+};
+use huicun_query_api::queries::dialogues::{DialogueParams, dialogues as ask_dialogues};
+use huicun_query_api::queries::employees::{ReportParams, employees};
+use huicun_query_api::queries::search::{SearchParams, search as ask_search};
+use huicun_query_api::queries::sql::sql as ask_sql;
+
+use super::open_archive;
+use crate::arguments::{
+    ConversationArguments, DialogueArguments, Out, Report, SearchArguments, SqlArguments,
+};
+use crate::failure::Failure;
+use crate::output::{self, About, Language, Target};
+
+/// Where the answer goes; checked before anything is computed.
+pub(super) fn target(out: &Out) -> Result<Target, Failure> {
+    let target = Target {
+        format: out.format,
+        file: out.output.clone(),
+        language: out.language,
+    };
+    output::check(&target)?;
+    Ok(target)
+}
+
+pub(super) fn about(zh: &str, en: &str) -> About {
+    About {
+        title_zh: zh.into(),
+        title_en: en.into(),
+        notes: Vec::new(),
+        definitions: Vec::new(),
+    }
+}
+
+fn with_as_of(mut about: About, as_of: &AsOf, language: Language) -> About {
+    let (label, version) = match language {
+        Language::Zh => ("查询时间", "消息表版本"),
+        Language::En => ("Asked at", "Version of messages"),
+    };
+    about.notes.push((label.into(), as_of.asked_at.clone()));
+    about
+        .notes
+        .push((version.into(), as_of.messages_version.to_string()));
+    about
+}
+
+fn write(table: &Table, about: &About, target: &Target) -> Result<(), Failure> {
+    Ok(output::write(table, about, target)?)
+}
+
+pub async fn search(data: &Path, options: SearchArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = SearchParams {
+        q: options.query,
+        from: options.days.from,
+        to: options.days.to,
+        employees: options.employee,
+        customers: options.customer,
+        departments: options.department,
+        rooms: options.room,
+        types: options.types,
+        kinds: options.kind,
+        limit: options.limit,
+        cursor: None,
+    };
+    let page = ask_search(&Scope::local_operator(), &archive, &params).await?;
+    if page.total as usize > page.items.len() {
+        eprintln!(
+            "{} of {} messages; --limit 0 gives all",
+            page.items.len(),
+            page.total
+        );
+    }
+    let about = with_as_of(about("消息搜索", "Search"), &page.as_of, target.language);
+    write(&page.into_table(true), &about, &target)
+}
+
+pub async fn conversation(data: &Path, options: ConversationArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = ConversationParams {
+        id: options.id,
+        from: options.days.from,
+        to: options.days.to,
+        limit: options.limit,
+        cursor: None,
+    };
+    let page = ask_conversation(&Scope::local_operator(), &archive, &params).await?;
+    let about = with_as_of(about("会话", "Conversation"), &page.as_of, target.language);
+    write(&page.into_table(false), &about, &target)
+}
+
+pub async fn dialogues(data: &Path, options: DialogueArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = DialogueParams {
+        from: options.days.from,
+        to: options.days.to,
+        employees: options.employee,
+        departments: options.department,
+        limit: options.limit,
+        cursor: None,
+    };
+    let page = ask_dialogues(&Scope::local_operator(), &archive, &params).await?;
+    let about = with_as_of(about("对话", "Dialogues"), &page.as_of, target.language);
+    write(&page.into_table(), &about, &target)
+}
+
+pub async fn report(data: &Path, Report::Employees(options): Report) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = ReportParams {
+        from: options.days.from,
+        to: options.days.to,
+        by: options.by,
+        metrics: options.metrics,
+        employees: options.employee,
+        departments: options.department,
+    };
+    let report = employees(&Scope::local_operator(), &archive, &params).await?;
+    let mut about = about("员工沟通分析", "Employees");
+    let label = match target.language {
+        Language::Zh => "统计时段",
+        Language::En => "Period",
+    };
+    about.notes.push((
+        label.into(),
+        format!("{} – {}", report.period.from, report.period.to),
+    ));
+    let mut about = with_as_of(about, &report.as_of, target.language);
+    about.definitions = report
+        .definitions
+        .into_iter()
+        .map(|(zh, en, definition)| match target.language {
+            Language::Zh => (format!("{zh} ({en})"), definition),
+            Language::En => (en, definition),
+        })
+        .collect();
+    write(&report.table, &about, &target)
+}
+
+pub async fn sql(data: &Path, options: SqlArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let (table, as_of) = ask_sql(&Scope::local_operator(), &archive, &options.statement).await?;
+    let about = with_as_of(about("SQL", "SQL"), &as_of, target.language);
+    write(&table, &about, &target)
+}

@@ -1,0 +1,178 @@
+//! `huicun import`: messages and directory tables from files.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use huicun_engine::archive::{Home, messages};
+use huicun_engine::directory;
+use huicun_engine::state::State;
+use huicun_indexer::ingest::config::Config;
+use huicun_indexer::ingest::import::{Summary, import as import_messages};
+use huicun_query_api::answer::{Column, ColumnKind, Table};
+use serde_json::json;
+
+use super::ask::{about, target};
+use crate::arguments::{Import, Out};
+use crate::failure::Failure;
+use crate::output;
+
+/// The name of a source when nothing names one.
+const DEFAULT_SOURCE: &str = "default";
+
+pub async fn import(data: &Path, config: &Path, what: Import) -> Result<(), Failure> {
+    match what {
+        Import::Messages {
+            files,
+            strict,
+            source,
+            out,
+        } => messages_from(data, config, &files, strict, source, &out).await,
+        Import::Directory { paths, out } => directory_from(data, &paths, &out).await,
+    }
+}
+
+async fn messages_from(
+    data: &Path,
+    config: &Path,
+    files: &[PathBuf],
+    strict: bool,
+    source: Option<String>,
+    out: &Out,
+) -> Result<(), Failure> {
+    let target = target(out)?;
+    let files: Vec<PathBuf> = files.to_vec();
+    if let Some(missing) = files
+        .iter()
+        .find(|f| f.as_path() != Path::new("-") && !f.is_file())
+    {
+        return Err(Failure::failed(format!(
+            "there is no file `{}`",
+            missing.display()
+        )));
+    }
+    let home = Home::open_or_create(data)?;
+    let (_, rules) = State::open(&home.state())?.rules()?;
+    let source = match source {
+        Some(named) => named,
+        None => source_of(&home, config).await?,
+    };
+    let bar = progress_bar();
+    let started = std::time::Instant::now();
+    let summary = import_messages(
+        &home,
+        &files,
+        &source,
+        rules.zone()?,
+        chrono::Utc::now().timestamp_millis(),
+        &mut |so_far: &Summary| bar.set_position(so_far.lines),
+    )
+    .await?;
+    bar.finish_and_clear();
+    let seconds = started.elapsed().as_secs_f64();
+    eprintln!(
+        "{} lines in {seconds:.1} s ({:.0} a second) into source `{source}`",
+        summary.lines,
+        summary.lines as f64 / seconds
+    );
+    let column = |key, zh, en| Column::new(key, zh, en, ColumnKind::Integer);
+    let table = Table {
+        columns: vec![
+            column("lines", "行数", "Lines"),
+            column("archived", "已存档", "Archived"),
+            column("quarantined", "已隔离", "Quarantined"),
+            column("duplicates", "重复", "Duplicates"),
+        ],
+        rows: vec![vec![
+            json!(summary.lines),
+            json!(summary.archived),
+            json!(summary.quarantined),
+            json!(summary.duplicates),
+        ]],
+    };
+    output::write(&table, &about("导入消息", "Import of messages"), &target)?;
+    if strict && summary.quarantined > 0 {
+        return Err(Failure::failed(format!(
+            "{} lines could not be read and were quarantined (--strict)",
+            summary.quarantined
+        )));
+    }
+    Ok(())
+}
+
+fn progress_bar() -> indicatif::ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return indicatif::ProgressBar::hidden();
+    }
+    let style = indicatif::ProgressStyle::with_template(
+        "{spinner} {human_pos} lines, {per_sec}, {elapsed}",
+    )
+    .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner());
+    let bar = indicatif::ProgressBar::new_spinner().with_style(style);
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    bar
+}
+
+/// The configured company, else the archive's only source, else a plain name: messages imported
+/// beside a pull are then the same company's, and a msgid decides.
+async fn source_of(home: &Home, config: &Path) -> Result<String, Failure> {
+    if config.is_file() {
+        let config = Config::read(config)?;
+        if let [corp] = config.corp.as_slice() {
+            return Ok(corp.corpid.clone());
+        }
+    }
+    let Some(table) = messages::open(home).await? else {
+        return Ok(DEFAULT_SOURCE.into());
+    };
+    let sources = huicun_engine::archive::messages::sources(&table).await?;
+    match sources.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => Ok(DEFAULT_SOURCE.into()),
+        [one] => Ok(one.clone()),
+        several => Err(Failure::usage(format!(
+            "the archive has several sources ({}); name one with --source",
+            several.join(", ")
+        ))),
+    }
+}
+
+async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(), Failure> {
+    let target = target(out)?;
+    if let Some(missing) = paths.iter().find(|p| !p.exists()) {
+        return Err(Failure::failed(format!(
+            "there is no `{}`",
+            missing.display()
+        )));
+    }
+    let home = Home::open_or_create(data)?;
+    let done = directory::import(&home, paths).await?;
+    if done.is_empty() {
+        return Err(Failure::failed(
+            "there are no .ndjson, .csv or .parquet files to import",
+        ));
+    }
+    let table = Table {
+        columns: vec![
+            Column::new("table", "表", "Table", ColumnKind::Text),
+            Column::new("inserted", "新增", "Inserted", ColumnKind::Integer),
+            Column::new("updated", "更新", "Updated", ColumnKind::Integer),
+            Column::new("total", "总数", "Total", ColumnKind::Integer),
+        ],
+        rows: done
+            .iter()
+            .map(|t| {
+                vec![
+                    json!(t.table),
+                    json!(t.inserted),
+                    json!(t.updated),
+                    json!(t.total),
+                ]
+            })
+            .collect(),
+    };
+    output::write(
+        &table,
+        &about("导入通讯录", "Import of the directory"),
+        &target,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! The commands, one file each: read the arguments, call the library, write the answer.
+
+mod ask;
+mod demo;
+mod import;
+mod pull;
+mod rules;
+mod serve;
+mod tape;
+mod token;
+
+use std::path::Path;
+
+use huicun_engine::archive::Home;
+use huicun_engine::state::State;
+use huicun_indexer::ingest::config::{Config, Corp};
+use huicun_query_api::queries::Archive;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+/// Runs one command.
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let (data, config) = (arguments.data.as_path(), arguments.config.as_path());
+    match arguments.command {
+        Command::Pull(options) => pull::pull(data, config, &options).await,
+        Command::Import(options) => import::import(data, config, options).await,
+        Command::Search(options) => ask::search(data, options).await,
+        Command::Conversation(options) => ask::conversation(data, options).await,
+        Command::Dialogues(options) => ask::dialogues(data, options).await,
+        Command::Report(options) => ask::report(data, options).await,
+        Command::Sql(options) => ask::sql(data, options).await,
+        Command::Serve(options) => serve::serve(data, &options).await,
+        Command::Run(options) => serve::run(data, config, &options).await,
+        Command::Rules(options) => rules::rules(data, options),
+        Command::Token(options) => token::token(data, options),
+        Command::Tape(options) => tape::tape(options),
+        Command::Demo(options) => demo::demo(options),
+        Command::SdkWorker => Ok(()),
+    }
+}
+
+/// Opens an existing archive for questions, its index brought up to date.
+async fn open_archive(data: &Path) -> Result<Archive, Failure> {
+    let home = Home::open(data)?;
+    let (_, rules) = State::open(&home.state())?.rules()?;
+    let archive = Archive::open(home, rules)?;
+    archive.catch_up().await?;
+    Ok(archive)
+}
+
+/// The configuration and its one company.
+fn read_config(path: &Path) -> Result<(Config, Corp), Failure> {
+    let config = Config::read(path).map_err(|error| {
+        Failure::from(error).hint(
+            "docs/guide/configuration.md describes huicun.toml; name another file with --config",
+        )
+    })?;
+    let corp = match config.corp.as_slice() {
+        [one] => one.clone(),
+        [] => {
+            return Err(Failure::failed(format!(
+                "configuration `{}`: there is no [[corp]] to pull for",
+                path.display()
+            )));
+        }
+        several => {
+            return Err(Failure::failed(format!(
+                "configuration `{}`: there are {} [[corp]] sections; this version pulls for one",
+                path.display(),
+                several.len()
+            )));
+        }
+    };
+    Ok((config, corp))
+}

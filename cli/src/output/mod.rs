@@ -1,0 +1,455 @@
+//! Answers leave the program here: one table, six formats, to stdout or to a file.
+//!
+//! Every format is made of the same `answer::Table`, so they cannot differ in content, only in
+//! dress: `json`, `ndjson`, `csv` and `parquet` are for programs and keep values as they are;
+//! `table` and `xlsx` are for people and show percent, hours and headings in their language.
+//! A file is written beside its place and renamed, so a failed write leaves no half file.
+//! Nothing here asks a question or prints progress (contract, 'Answers out').
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use huicun_query_api::answer::{Column, Table};
+
+mod cell;
+mod csv;
+mod destination;
+mod json;
+mod parquet;
+#[cfg(test)]
+mod sample;
+mod table;
+mod xlsx;
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Columns for reading on a terminal.
+    Table,
+    /// One JSON array.
+    Json,
+    /// One JSON object a line.
+    Ndjson,
+    /// Comma-separated values, safe to open in a spreadsheet.
+    Csv,
+    /// An Excel workbook; needs `-o FILE`.
+    Xlsx,
+    /// A Parquet file; needs `-o FILE`.
+    Parquet,
+}
+
+impl Format {
+    fn needs_file(self) -> bool {
+        matches!(self, Self::Xlsx | Self::Parquet)
+    }
+
+    /// The format that a file's ending names.
+    fn of_file(file: &Path) -> Option<Self> {
+        let ending = file.extension()?.to_str()?.to_ascii_lowercase();
+        Some(match ending.as_str() {
+            "txt" => Self::Table,
+            "json" => Self::Json,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "csv" => Self::Csv,
+            "xlsx" => Self::Xlsx,
+            "parquet" => Self::Parquet,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Xlsx => "xlsx",
+            Self::Parquet => "parquet",
+        })
+    }
+}
+
+/// The language of headings; values are never translated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Language {
+    /// Chinese.
+    #[default]
+    Zh,
+    /// English.
+    En,
+}
+
+impl Language {
+    /// The Chinese or the English text.
+    fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+        match self {
+            Self::Zh => zh,
+            Self::En => en,
+        }
+    }
+
+    fn heading(self, column: &Column) -> &str {
+        self.pick(&column.zh, &column.en)
+    }
+
+    /// What stands between the items of a list that a person reads.
+    fn list_separator(self) -> &'static str {
+        self.pick("、", ", ")
+    }
+}
+
+/// What an answer is about, for formats that have room to say it (the workbook's second sheet).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// The Chinese title.
+    pub title_zh: String,
+    /// The English title.
+    pub title_en: String,
+    /// Labels and values: period, as of, coverage.
+    pub notes: Vec<(String, String)>,
+    /// Headings and what they count.
+    pub definitions: Vec<(String, String)>,
+}
+
+/// Where an answer goes and how it is dressed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Target {
+    /// As the user asked. Left out: by the file's ending; without a file `table` on a
+    /// terminal, else `ndjson`.
+    pub format: Option<Format>,
+    /// `-o FILE`; none, or `-`, is stdout.
+    pub file: Option<PathBuf>,
+    /// The language of headings.
+    pub language: Language,
+}
+
+/// Why an answer was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// A format that is no text was asked for on stdout.
+    #[error("format `{0}` is written to a file only: give `-o FILE`")]
+    NeedsFile(Format),
+    /// No format was given and the file's ending names none.
+    #[error(
+        "the ending of `{}` names no format: give `--format table|json|ndjson|csv|xlsx|parquet`",
+        .0.display()
+    )]
+    UnknownEnding(PathBuf),
+    /// The answer could not be written to its place.
+    #[error("cannot write the answer to {place}")]
+    Write {
+        /// The file, or stdout.
+        place: String,
+        /// What went wrong.
+        source: Fault,
+    },
+}
+
+impl OutputError {
+    /// Whether the command was used wrongly (exit status 2) rather than failed (1).
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Write { .. })
+    }
+}
+
+/// What went wrong while writing. None of these goes away by trying again, but for a full disk.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The file system or the pipe refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// More rows than a spreadsheet can hold.
+    #[error(
+        "an xlsx sheet holds {n_rows_max} rows, the answer has {n_rows}: use `csv` or `parquet`"
+    )]
+    TooManyRows {
+        /// What the answer has.
+        n_rows: usize,
+        /// What a sheet holds beside the header.
+        n_rows_max: usize,
+    },
+    /// More columns than a spreadsheet can hold.
+    #[error(
+        "an xlsx sheet holds {n_columns_max} columns, the answer has {n_columns}: use `csv` or `parquet`"
+    )]
+    TooManyColumns {
+        /// What the answer has.
+        n_columns: usize,
+        /// What a sheet holds.
+        n_columns_max: usize,
+    },
+    /// A value that is not what its column promises; the value itself is never shown.
+    #[error("row {row}, column `{key}`: expected {expected}, found {found}")]
+    Mismatch {
+        /// The row, counted from 1.
+        row: usize,
+        /// The column's key.
+        key: String,
+        /// What the column holds.
+        expected: &'static str,
+        /// What was there.
+        found: &'static str,
+    },
+    /// The workbook could not be made.
+    #[error("cannot make the workbook")]
+    Xlsx(#[from] rust_xlsxwriter::XlsxError),
+    /// The columns could not be built.
+    #[error("cannot build the columns")]
+    Arrow(#[from] arrow::error::ArrowError),
+    /// The Parquet file could not be encoded.
+    #[error("cannot encode parquet")]
+    Parquet(#[from] ::parquet::errors::ParquetError),
+}
+
+impl Fault {
+    fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// Who reads the bytes: a terminal obeys escape sequences, a program wants every byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    Terminal,
+    Program,
+}
+
+/// Writes an answer in the format and to the place that `target` names. A reader that closes
+/// its pipe early (`| head`) is not an error.
+///
+/// # Errors
+/// `NeedsFile` and `UnknownEnding` are wrong usage, found before anything is written; `Write`
+/// leaves an existing file as it was.
+pub fn write(table: &Table, about: &About, target: &Target) -> Result<(), OutputError> {
+    debug_assert!(
+        table.rows.iter().all(|r| r.len() == table.columns.len()),
+        "each row has one value a column"
+    );
+    let file = file_of(target);
+    let on_terminal = io::stdout().is_terminal();
+    let format = format_of(target, on_terminal)?;
+    let (place, outcome) = match file {
+        Some(file) => (
+            format!("`{}`", file.display()),
+            destination::replace(file, |out| {
+                to_file(table, about, format, target.language, out)
+            }),
+        ),
+        None => (
+            "stdout".to_owned(),
+            to_stdout(table, format, target.language, on_terminal),
+        ),
+    };
+    match outcome {
+        Err(fault) if fault.is_broken_pipe() => Ok(()),
+        Err(source) => Err(OutputError::Write { place, source }),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// The wrong-usage checks of [`write`], to be made before a long question is asked.
+///
+/// # Errors
+/// `NeedsFile`, `UnknownEnding`.
+pub fn check(target: &Target) -> Result<(), OutputError> {
+    format_of(target, io::stdout().is_terminal()).map(|_| ())
+}
+
+fn file_of(target: &Target) -> Option<&Path> {
+    target
+        .file
+        .as_deref()
+        .filter(|file| *file != Path::new("-"))
+}
+
+fn format_of(target: &Target, on_terminal: bool) -> Result<Format, OutputError> {
+    match (target.format, file_of(target)) {
+        (Some(format), None) if format.needs_file() => Err(OutputError::NeedsFile(format)),
+        (Some(format), _) => Ok(format),
+        (None, Some(file)) => {
+            Format::of_file(file).ok_or_else(|| OutputError::UnknownEnding(file.to_owned()))
+        }
+        (None, None) if on_terminal => Ok(Format::Table),
+        (None, None) => Ok(Format::Ndjson),
+    }
+}
+
+fn to_stdout(
+    table: &Table,
+    format: Format,
+    language: Language,
+    on_terminal: bool,
+) -> Result<(), Fault> {
+    let (reader, n_columns) = if on_terminal {
+        (Reader::Terminal, table::terminal_width())
+    } else {
+        (Reader::Program, None)
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    let written = match format {
+        Format::Table => table::write(table, language, n_columns, &mut out),
+        Format::Json => json::write_array(table, &mut out),
+        Format::Ndjson => json::write_lines(table, &mut out),
+        Format::Csv => csv::write(table, reader, &mut out),
+        Format::Xlsx | Format::Parquet => unreachable!("`format_of` lets these pass with a file"),
+    }
+    .and_then(|()| out.flush());
+    if written.is_err() {
+        // Dropping the buffer would try once more to write into what has just failed.
+        let _ = out.into_parts();
+    }
+    Ok(written?)
+}
+
+fn to_file(
+    table: &Table,
+    about: &About,
+    format: Format,
+    language: Language,
+    file: &mut File,
+) -> Result<(), Fault> {
+    let mut out = BufWriter::new(file);
+    match format {
+        Format::Table => table::write(table, language, None, &mut out)?,
+        Format::Json => json::write_array(table, &mut out)?,
+        Format::Ndjson => json::write_lines(table, &mut out)?,
+        Format::Csv => csv::write(table, Reader::Program, &mut out)?,
+        Format::Xlsx => xlsx::write(table, about, language, &mut out)?,
+        Format::Parquet => parquet::write(table, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(format: Option<Format>, file: Option<&str>) -> Target {
+        Target {
+            format,
+            file: file.map(PathBuf::from),
+            language: Language::Zh,
+        }
+    }
+
+    fn chosen(format: Option<Format>, file: Option<&str>, on_terminal: bool) -> Format {
+        format_of(&target(format, file), on_terminal).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_gets_a_table_and_a_pipe_gets_ndjson() {
+        assert_eq!(chosen(None, None, true), Format::Table);
+        assert_eq!(chosen(None, None, false), Format::Ndjson);
+        assert_eq!(chosen(None, Some("-"), false), Format::Ndjson);
+        assert_eq!(chosen(Some(Format::Json), None, true), Format::Json);
+    }
+
+    #[test]
+    fn a_file_ending_names_the_format_unless_one_is_given() {
+        assert_eq!(chosen(None, Some("a.XLSX"), true), Format::Xlsx);
+        assert_eq!(chosen(None, Some("a.b.jsonl"), true), Format::Ndjson);
+        assert_eq!(chosen(Some(Format::Csv), Some("a.txt"), true), Format::Csv);
+    }
+
+    #[test]
+    fn every_format_name_is_the_ending_of_its_files() {
+        for format in [
+            Format::Json,
+            Format::Ndjson,
+            Format::Csv,
+            Format::Xlsx,
+            Format::Parquet,
+        ] {
+            assert_eq!(
+                Format::of_file(Path::new(&format!("a.{format}"))),
+                Some(format)
+            );
+        }
+    }
+
+    #[test]
+    fn the_command_line_names_are_those_of_the_contract() {
+        for format in Format::value_variants() {
+            let name = format.to_possible_value().unwrap();
+            assert_eq!(name.get_name(), format.to_string());
+        }
+    }
+
+    #[test]
+    fn xlsx_and_parquet_without_a_file_are_wrong_usage() {
+        for format in [Format::Xlsx, Format::Parquet] {
+            for file in [None, Some("-")] {
+                let error = write(
+                    &sample::table(),
+                    &About::default(),
+                    &target(Some(format), file),
+                )
+                .unwrap_err();
+                assert!(error.is_usage());
+                assert!(error.to_string().contains("-o FILE"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_ending_that_names_no_format_is_wrong_usage() {
+        let error = check(&target(None, Some("answer.doc"))).unwrap_err();
+        assert!(error.is_usage());
+        assert!(error.to_string().contains("`answer.doc`"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_a_failure_that_names_it() {
+        let error = write(
+            &sample::table(),
+            &About::default(),
+            &target(None, Some("no-such-folder/answer.csv")),
+        )
+        .unwrap_err();
+        assert!(!error.is_usage());
+        assert!(error.to_string().contains("`no-such-folder/answer.csv`"));
+    }
+
+    #[test]
+    fn every_format_is_written_to_its_file_even_without_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut empty = sample::table();
+        empty.rows.clear();
+        for table in [sample::table(), empty] {
+            for ending in ["txt", "json", "ndjson", "csv", "xlsx", "parquet"] {
+                let target = Target {
+                    file: Some(folder.path().join(format!("a.{ending}"))),
+                    ..Target::default()
+                };
+                write(&table, &sample::about(), &target).unwrap();
+            }
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 6);
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("a.ndjson")).unwrap(),
+            ""
+        );
+    }
+
+    #[test]
+    fn a_refused_answer_leaves_the_old_file_and_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.parquet");
+        std::fs::write(&file, "old").unwrap();
+        let mut table = sample::table();
+        table.rows[0][1] = serde_json::json!("not a number");
+        let target = Target {
+            file: Some(file.clone()),
+            ..Target::default()
+        };
+        assert!(write(&table, &sample::about(), &target).is_err());
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

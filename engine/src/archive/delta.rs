@@ -1,0 +1,590 @@
+//! One local Delta table: created with its schema, appended to in commits that carry the cursor,
+//! replaced whole, and followed version by version.
+//!
+//! Rules of this file (measured, docs/adr/002): data files and log entries go through
+//! [`FsyncStore`]; min/max statistics are written for the columns named in [`Layout::statistics`]
+//! only, because Delta's log keeps them in plain text; the snapshot is read afresh every
+//! [`COMMITS_PER_SNAPSHOT`] commits, because an incrementally updated one grows without bound.
+
+use std::collections::HashMap;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, SchemaRef};
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
+use deltalake::logstore::LogStoreRef;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::table::state::DeltaTableState;
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::file_reader::FileReader;
+use super::fsync_store::FsyncStore;
+
+/// After this many commits the snapshot is read afresh (latency on one handle grows linearly).
+const COMMITS_PER_SNAPSHOT: u32 = 20;
+/// Data files written at the same time; enough to let their syncs share a journal commit.
+const CONCURRENT_WRITES: usize = 16;
+/// Rows of a row group: small enough to decode a slice of a day without the whole day.
+const ROW_GROUP_ROWS_MAX: usize = 64 * 1024;
+
+/// What a table is made of.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// All columns, the partition column included.
+    pub schema: SchemaRef,
+    /// The `Date32` column that splits the table into folders, if any.
+    pub partition: Option<&'static str>,
+    /// Columns whose min/max may stand in the plain-text log and in Parquet footers.
+    pub statistics: &'static [&'static str],
+    /// One line about the table, kept in its metadata.
+    pub comment: &'static str,
+}
+
+/// Why a table could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TableError {
+    /// Delta refused, or its log is damaged.
+    #[error("table `{table}`: {source}")]
+    Delta {
+        /// The table's folder.
+        table: String,
+        /// Delta's own words.
+        source: Box<DeltaTableError>,
+    },
+    /// A data file could not be read or written.
+    #[error("table `{table}`, file `{file}`: {source}")]
+    File {
+        /// The table's folder.
+        table: String,
+        /// The file inside it.
+        file: String,
+        /// The reader's own words.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The table on disk has other columns than this build expects.
+    #[error("table `{table}` has no column `{column}`; it was written by another build")]
+    Column {
+        /// The table's folder.
+        table: String,
+        /// The missing column.
+        column: String,
+    },
+    /// The log entries that a follower asked for are no longer there.
+    #[error("table `{table}`: log entry {version} is gone")]
+    LogGone {
+        /// The table's folder.
+        table: String,
+        /// The version asked for.
+        version: u64,
+    },
+}
+
+/// An open Delta table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    folder: PathBuf,
+    layout: Layout,
+    log: LogStoreRef,
+    state: DeltaTableState,
+    n_commits: u32,
+}
+
+impl Table {
+    /// Opens the table in `folder`, creating it with `layout` where there is none.
+    pub async fn open_or_create(folder: &FsPath, layout: Layout) -> Result<Self, TableError> {
+        match Self::open(folder, layout.clone()).await? {
+            Some(table) => Ok(table),
+            None => Self::create(folder, layout).await,
+        }
+    }
+
+    /// Opens the table in `folder`; `None` where there is none yet.
+    pub async fn open(folder: &FsPath, layout: Layout) -> Result<Option<Self>, TableError> {
+        if !folder.join("_delta_log").is_dir() {
+            return Ok(None);
+        }
+        let fail = delta_error(folder);
+        let mut table = build(folder)?;
+        match table.load().await {
+            Ok(()) => {}
+            // A create that was killed before its first log entry left an empty log folder.
+            Err(DeltaTableError::NotATable(_)) if log_is_empty(folder) => return Ok(None),
+            Err(e) => return Err(fail(e)),
+        }
+        let state = table.snapshot().map_err(&fail)?.clone();
+        let this = Self {
+            folder: folder.to_path_buf(),
+            layout,
+            log: table.log_store(),
+            state,
+            n_commits: 0,
+        };
+        this.check_columns()?;
+        Ok(Some(this))
+    }
+
+    async fn create(folder: &FsPath, layout: Layout) -> Result<Self, TableError> {
+        let fail = delta_error(folder);
+        std::fs::create_dir_all(folder).map_err(|e| fail(DeltaTableError::from(e)))?;
+        let schema: StructType = layout
+            .schema
+            .as_ref()
+            .try_into_kernel()
+            .map_err(|e| fail(DeltaTableError::from(e)))?;
+        let table = build(folder)?
+            .create()
+            .with_save_mode(SaveMode::Ignore)
+            .with_columns(schema.fields().cloned())
+            .with_partition_columns(layout.partition)
+            .with_comment(layout.comment)
+            .with_raise_if_key_not_exists(false)
+            .with_configuration_property(
+                deltalake::TableProperty::DataSkippingStatsColumns,
+                Some(layout.statistics.join(",")),
+            )
+            .with_configuration_property(
+                deltalake::TableProperty::EnableExpiredLogCleanup,
+                Some("false"),
+            )
+            .await
+            .map_err(&fail)?;
+        let state = table.snapshot().map_err(&fail)?.clone();
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            layout,
+            log: table.log_store(),
+            state,
+            n_commits: 0,
+        })
+    }
+
+    fn check_columns(&self) -> Result<(), TableError> {
+        let found = self.state.schema();
+        for field in self.layout.schema.fields() {
+            if found.field(field.name()).is_none() {
+                return Err(TableError::Column {
+                    table: self.folder.display().to_string(),
+                    column: field.name().clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The version that this handle sees.
+    pub fn version(&self) -> u64 {
+        self.state.version()
+    }
+
+    /// Number of live data files.
+    pub fn n_files(&self) -> usize {
+        self.state.log_data().num_files()
+    }
+
+    /// The columns, the partition column included.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.layout.schema
+    }
+
+    /// Looks at the newest version.
+    pub async fn refresh(&mut self) -> Result<(), TableError> {
+        let fail = delta_error(&self.folder);
+        self.state = DeltaTableState::try_new(self.log.as_ref(), None)
+            .await
+            .map_err(fail)?;
+        self.n_commits = 0;
+        Ok(())
+    }
+
+    /// The number that the last commit of `application` carried.
+    pub async fn transaction(&self, application: &str) -> Result<Option<i64>, TableError> {
+        self.state
+            .transaction_version(self.log.as_ref(), application)
+            .await
+            .map_err(delta_error(&self.folder))
+    }
+
+    /// A DataFusion provider of this version.
+    pub async fn provider(
+        &self,
+    ) -> Result<Arc<dyn datafusion::catalog::TableProvider>, TableError> {
+        deltalake::delta_datafusion::DeltaScanNext::builder()
+            .with_log_store(Arc::clone(&self.log))
+            .with_eager_snapshot(self.state.snapshot().clone())
+            .build()
+            .await
+            .map(|scan| Arc::new(scan) as _)
+            .map_err(|e| delta_error(&self.folder)(DeltaTableError::from(e)))
+    }
+
+    /// Lets a DataFusion session read this table's files.
+    pub fn register(&self, session: &dyn datafusion::catalog::Session) {
+        let url = self.log.root_url().clone();
+        session
+            .runtime_env()
+            .register_object_store(&url, self.log.root_object_store(None));
+    }
+
+    /// Appends `batches` (split by the partition column) and, in the same commit, moves
+    /// `transaction` (application, number). Returns the new version.
+    ///
+    /// # Errors
+    /// Nothing was appended; files without a log entry may be left, which nobody reads.
+    pub async fn append(
+        &mut self,
+        batches: &[RecordBatch],
+        transaction: Option<(&str, i64)>,
+    ) -> Result<u64, TableError> {
+        let actions = self.write_files(batches).await?;
+        self.commit(actions, transaction, SaveMode::Append).await
+    }
+
+    /// Replaces all rows by `batch` in one commit.
+    pub async fn replace(&mut self, batch: &RecordBatch) -> Result<u64, TableError> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let mut actions: Vec<Action> = self
+            .state
+            .log_data()
+            .iter()
+            .map(|file| {
+                Action::Remove(Remove {
+                    path: file.path().into_owned(),
+                    data_change: true,
+                    deletion_timestamp: Some(now),
+                    size: Some(file.size()),
+                    ..Remove::default()
+                })
+            })
+            .collect();
+        actions.extend(self.write_files(std::slice::from_ref(batch)).await?);
+        self.commit(actions, None, SaveMode::Overwrite).await
+    }
+
+    async fn commit(
+        &mut self,
+        actions: Vec<Action>,
+        transaction: Option<(&str, i64)>,
+        mode: SaveMode,
+    ) -> Result<u64, TableError> {
+        let mut properties = CommitProperties::default().with_cleanup_expired_logs(Some(false));
+        if let Some((application, number)) = transaction {
+            properties =
+                properties.with_application_transaction(Transaction::new(application, number));
+        }
+        let operation = DeltaOperation::Write {
+            mode,
+            partition_by: self.layout.partition.map(|p| vec![p.to_string()]),
+            predicate: None,
+        };
+        let done = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&self.state), Arc::clone(&self.log), operation)
+            .await
+            .map_err(delta_error(&self.folder))?;
+        let version = done.version();
+        self.n_commits += 1;
+        if self.n_commits >= COMMITS_PER_SNAPSHOT {
+            self.refresh().await?;
+        } else {
+            self.state = done.snapshot();
+        }
+        Ok(version)
+    }
+
+    async fn write_files(&self, batches: &[RecordBatch]) -> Result<Vec<Action>, TableError> {
+        let mut parts = Vec::new();
+        for batch in batches.iter().filter(|b| b.num_rows() > 0) {
+            match self.layout.partition {
+                Some(column) => parts.extend(split_by_day(batch, column)),
+                None => parts.push((None, batch.clone())),
+            }
+        }
+        futures::stream::iter(
+            parts
+                .into_iter()
+                .map(|(day, rows)| self.write_file(day, rows)),
+        )
+        .buffered(CONCURRENT_WRITES)
+        .try_collect()
+        .await
+    }
+
+    async fn write_file(
+        &self,
+        day: Option<chrono::NaiveDate>,
+        rows: RecordBatch,
+    ) -> Result<Action, TableError> {
+        let name = format!("part-{}.zstd.parquet", uuid::Uuid::now_v7());
+        let path = match (self.layout.partition, day) {
+            (Some(column), Some(day)) => format!("{column}={day}/{name}"),
+            _ => name,
+        };
+        let fail = |source: Box<dyn std::error::Error + Send + Sync>| TableError::File {
+            table: self.folder.display().to_string(),
+            file: path.clone(),
+            source,
+        };
+        let n_rows = rows.num_rows();
+        let stats = statistics(&rows, self.layout.statistics, n_rows);
+        let properties = self.writer_properties(&rows);
+        let bytes = tokio::task::spawn_blocking(move || encode(&rows, properties))
+            .await
+            .map_err(|e| fail(e.into()))?
+            .map_err(|e| fail(e.into()))?;
+        let size = bytes.len() as i64;
+        self.log
+            .object_store(None)
+            .put(&object_store::path::Path::from(path.as_str()), bytes.into())
+            .await
+            .map_err(|e| fail(e.into()))?;
+        let partition_values: HashMap<String, Option<String>> = self
+            .layout
+            .partition
+            .map(|column| (column.to_string(), day.map(|d| d.to_string())))
+            .into_iter()
+            .collect();
+        Ok(Action::Add(Add {
+            path,
+            partition_values,
+            size,
+            modification_time: chrono::Utc::now().timestamp_millis(),
+            data_change: true,
+            stats: Some(stats),
+            ..Add::default()
+        }))
+    }
+
+    fn writer_properties(&self, rows: &RecordBatch) -> WriterProperties {
+        let mut properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(
+                ZstdLevel::try_new(3).expect("3 is a zstd level"),
+            ))
+            .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
+            .set_statistics_enabled(EnabledStatistics::None)
+            .set_created_by(format!("huicun {}", env!("CARGO_PKG_VERSION")));
+        for field in rows.schema().fields() {
+            if self.layout.statistics.contains(&field.name().as_str()) {
+                properties = properties.set_column_statistics_enabled(
+                    ColumnPath::from(field.name().as_str()),
+                    EnabledStatistics::Page,
+                );
+            }
+        }
+        properties.build()
+    }
+
+    /// The data files that each commit after `after` up to this version added with new rows
+    /// (rewrites such as compaction add none), by version.
+    ///
+    /// # Errors
+    /// [`TableError::LogGone`] when the log no longer reaches back to `after`.
+    pub async fn files_added_after(
+        &self,
+        after: u64,
+    ) -> Result<Vec<(u64, Vec<String>)>, TableError> {
+        let mut versions = Vec::new();
+        for version in after + 1..=self.version() {
+            let entry = self
+                .log
+                .read_commit_entry(version)
+                .await
+                .map_err(delta_error(&self.folder))?
+                .ok_or_else(|| TableError::LogGone {
+                    table: self.folder.display().to_string(),
+                    version,
+                })?;
+            let mut files = Vec::new();
+            for line in entry.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                let action: LogLine = serde_json::from_slice(line)
+                    .map_err(|e| delta_error(&self.folder)(DeltaTableError::generic(e)))?;
+                if let Some(add) = action.add.filter(|add| add.data_change) {
+                    files.push(add.path);
+                }
+            }
+            versions.push((version, files));
+        }
+        Ok(versions)
+    }
+
+    /// Paths of all live data files.
+    pub fn files(&self) -> Vec<String> {
+        self.state
+            .log_data()
+            .iter()
+            .map(|file| file.path().into_owned())
+            .collect()
+    }
+
+    /// The rows of one data file, some columns only (those of the partition are not in the file).
+    pub async fn read_file(
+        &self,
+        path: &str,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, TableError> {
+        let fail = |source: Box<dyn std::error::Error + Send + Sync>| TableError::File {
+            table: self.folder.display().to_string(),
+            file: path.to_string(),
+            source,
+        };
+        let reader = FileReader {
+            store: self.log.object_store(None),
+            path: object_store::path::Path::from_url_path(path).map_err(|e| fail(e.into()))?,
+        };
+        let builder = ParquetRecordBatchStreamBuilder::new(reader)
+            .await
+            .map_err(|e| fail(e.into()))?;
+        let mask = parquet::arrow::ProjectionMask::columns(
+            builder.parquet_schema(),
+            columns.iter().copied(),
+        );
+        builder
+            .with_projection(mask)
+            .build()
+            .map_err(|e| fail(e.into()))?
+            .try_collect()
+            .await
+            .map_err(|e| fail(e.into()))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct LogLine {
+    add: Option<LogAdd>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogAdd {
+    path: String,
+    data_change: bool,
+}
+
+fn build(folder: &FsPath) -> Result<DeltaTable, TableError> {
+    let fail = delta_error(folder);
+    let url = url::Url::from_directory_path(folder).map_err(|()| {
+        fail(DeltaTableError::generic(
+            "the path of a table must be absolute",
+        ))
+    })?;
+    DeltaTableBuilder::from_url(url.clone())
+        .map_err(&fail)?
+        .with_storage_backend(Arc::new(FsyncStore::new()), url)
+        .build()
+        .map_err(&fail)
+}
+
+fn log_is_empty(folder: &FsPath) -> bool {
+    std::fs::read_dir(folder.join("_delta_log")).is_ok_and(|entries| {
+        entries
+            .filter_map(Result::ok)
+            .all(|e| e.file_name().to_string_lossy().contains('#'))
+    })
+}
+
+fn delta_error(folder: &FsPath) -> impl Fn(DeltaTableError) -> TableError + use<> {
+    let table = folder
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    move |source| TableError::Delta {
+        table: table.clone(),
+        source: Box::new(source),
+    }
+}
+
+fn encode(
+    rows: &RecordBatch,
+    properties: WriterProperties,
+) -> Result<Vec<u8>, parquet::errors::ParquetError> {
+    let mut bytes = Vec::with_capacity(rows.get_array_memory_size() / 4 + 4096);
+    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties))?;
+    writer.write(rows)?;
+    writer.close()?;
+    Ok(bytes)
+}
+
+/// The rows of each day, without the day column, in ascending days.
+fn split_by_day(
+    batch: &RecordBatch,
+    column: &str,
+) -> Vec<(Option<chrono::NaiveDate>, RecordBatch)> {
+    let index = batch
+        .schema()
+        .index_of(column)
+        .expect("the layout names a column of its own schema");
+    let days = batch.column(index).as_primitive::<Date32Type>().clone();
+    let mut rest = batch.clone();
+    rest.remove_column(index);
+    let mut rows_of_day: std::collections::BTreeMap<i32, Vec<u32>> = Default::default();
+    for (row, day) in days.values().iter().enumerate() {
+        rows_of_day.entry(*day).or_default().push(row as u32);
+    }
+    if rows_of_day.len() == 1 {
+        let day = Date32Type::to_naive_date_opt(days.value(0));
+        return vec![(day, rest)];
+    }
+    rows_of_day
+        .into_iter()
+        .map(|(day, rows)| {
+            let rows = arrow::array::UInt32Array::from(rows);
+            let part = arrow::compute::take_record_batch(&rest, &rows)
+                .expect("row numbers come from this batch");
+            (Date32Type::to_naive_date_opt(day), part)
+        })
+        .collect()
+}
+
+/// Delta's per-file statistics as JSON: the row count, and min/max/nulls of `columns`.
+fn statistics(rows: &RecordBatch, columns: &[&str], n_rows: usize) -> String {
+    use serde_json::{Map, Value, json};
+    let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for name in columns {
+        let Some(array) = rows.column_by_name(name) else {
+            continue;
+        };
+        nulls.insert((*name).into(), json!(array.null_count()));
+        let Some((low, high)) = bounds(array) else {
+            continue;
+        };
+        min.insert((*name).into(), low);
+        max.insert((*name).into(), high);
+    }
+    Value::Object(Map::from_iter([
+        ("numRecords".to_string(), json!(n_rows)),
+        ("minValues".to_string(), Value::Object(min)),
+        ("maxValues".to_string(), Value::Object(max)),
+        ("nullCount".to_string(), Value::Object(nulls)),
+    ]))
+    .to_string()
+}
+
+fn bounds(array: &ArrayRef) -> Option<(serde_json::Value, serde_json::Value)> {
+    use arrow::compute::{max, min};
+    use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
+    match array.data_type() {
+        DataType::Int64 => {
+            let array = array.as_primitive::<Int64Type>();
+            Some((min(array)?.into(), max(array)?.into()))
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            let array = array.as_primitive::<TimestampMicrosecondType>();
+            let show = |us: i64| {
+                chrono::DateTime::from_timestamp_micros(us)
+                    .map(|t| t.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into())
+            };
+            // Delta's statistics have milliseconds; ours are whole ones already.
+            Some((show(min(array)?)?, show(max(array)?)?))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,254 @@
+//! The `messages` table: the one ground truth.
+//!
+//! A batch and the cursor that it moves are one Delta commit, so a crash leaves both or neither.
+//! The cursor is stored (an application transaction per source), never computed from the rows,
+//! and a batch that does not start at it is refused: two pullers cannot interleave.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use huicun_semantics::time::Zone;
+
+use super::delta::{Table, TableError};
+use super::home::Home;
+use super::message::{self, MessageRow, Status};
+use super::seen::{Seen, Sighting};
+
+/// The folder of the table inside the data directory.
+pub const TABLE: &str = "messages";
+
+/// A move of a source's cursor: all seqs in `(from, to]` are in the batch, or do not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CursorMove {
+    /// The last seq that was safely in before.
+    pub from: i64,
+    /// The last seq that is safely in with this batch.
+    pub to: i64,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Appended {
+    /// The table's version with the batch in it.
+    pub version: u64,
+    /// Readable messages that are new.
+    pub n_archived: u64,
+    /// Records kept unread.
+    pub n_quarantined: u64,
+    /// Records that were already there.
+    pub n_duplicates: u64,
+}
+
+/// Why a batch was not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else moved the cursor.
+    #[error(
+        "the batch starts after seq {from}, but the cursor of `{source_name}` stands at {cursor}"
+    )]
+    CursorMoved {
+        /// Whose cursor.
+        source_name: String,
+        /// Where the batch starts.
+        from: i64,
+        /// Where the cursor is.
+        cursor: i64,
+    },
+    /// The table could not be written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+}
+
+/// The table, opened for reading.
+pub async fn open(home: &Home) -> Result<Option<Table>, TableError> {
+    Table::open(&home.table(TABLE), message::layout()).await
+}
+
+/// The names of all sources that have rows.
+pub async fn sources(table: &Table) -> Result<std::collections::BTreeSet<String>, TableError> {
+    let mut found = std::collections::BTreeSet::new();
+    for file in table.files() {
+        for batch in table.read_file(&file, &["source"]).await? {
+            let names = batch.column(0).as_string::<i32>();
+            for name in names.iter().flatten() {
+                if !found.contains(name) {
+                    found.insert(name.to_string());
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The table, opened by the one process that brings messages in.
+pub struct MessageWriter {
+    table: Table,
+    seen: Seen,
+    seq_max: std::collections::HashMap<String, i64>,
+    zone: Zone,
+    _lock: super::home::Lock,
+}
+
+impl MessageWriter {
+    /// Opens the table, creating it if need be, and reads which messages it holds.
+    pub async fn open(
+        home: &Home,
+        lock: super::home::Lock,
+        zone: Zone,
+    ) -> Result<Self, TableError> {
+        let table = Table::open_or_create(&home.table(TABLE), message::layout()).await?;
+        let mut this = Self {
+            table,
+            seen: Seen::default(),
+            seq_max: Default::default(),
+            zone,
+            _lock: lock,
+        };
+        for file in this.table.files() {
+            let columns = ["source", "seq", "msgid", "status", "content_hash"];
+            for batch in this.table.read_file(&file, &columns).await? {
+                this.note_archived(&batch);
+            }
+        }
+        Ok(this)
+    }
+
+    fn note_archived(&mut self, batch: &RecordBatch) {
+        let strings = |name: &str| batch.column_by_name(name).map(|c| c.as_string::<i32>());
+        let numbers = |name: &str| {
+            batch
+                .column_by_name(name)
+                .map(|c| c.as_primitive::<Int64Type>())
+        };
+        let (Some(source), Some(msgid), Some(status), Some(seq), Some(content)) = (
+            strings("source"),
+            strings("msgid"),
+            strings("status"),
+            numbers("seq"),
+            numbers("content_hash"),
+        ) else {
+            return;
+        };
+        for row in 0..batch.num_rows() {
+            let (source, seq) = (source.value(row), seq.value(row));
+            if status.value(row) == Status::Ok.as_str() {
+                self.seen
+                    .note_message(source, msgid.value(row), content.value(row));
+            } else {
+                self.seen.note_quarantined(source, content.value(row));
+            }
+            self.raise_seq(source, seq);
+        }
+    }
+
+    fn raise_seq(&mut self, source: &str, seq: i64) {
+        match self.seq_max.get_mut(source) {
+            Some(max) => *max = (*max).max(seq),
+            None => {
+                self.seq_max.insert(source.to_string(), seq);
+            }
+        }
+    }
+
+    /// The last seq of `source` that is safely in; 0 before the first pull.
+    pub async fn cursor(&self, source: &str) -> Result<i64, TableError> {
+        Ok(self.table.transaction(source).await?.unwrap_or(0))
+    }
+
+    /// The highest seq archived for `source`; 0 when there is none.
+    pub fn highest_seq(&self, source: &str) -> i64 {
+        self.seq_max.get(source).copied().unwrap_or(0)
+    }
+
+    /// The table as of the last commit.
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Appends the rows that are not there yet and moves the cursor, in one commit.
+    ///
+    /// # Errors
+    /// Nothing changed on disk. After an error this writer must be dropped and opened afresh,
+    /// since it may remember rows that were not written.
+    pub async fn append(
+        &mut self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        cursor: Option<CursorMove>,
+    ) -> Result<Appended, AppendError> {
+        if let Some(step) = cursor {
+            let stored = self.cursor(source).await?;
+            if stored != step.from {
+                return Err(AppendError::CursorMoved {
+                    source_name: source.to_string(),
+                    from: step.from,
+                    cursor: stored,
+                });
+            }
+        }
+        let mut done = Appended::default();
+        let mut kept = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(row) = self.admit(row, &mut done) {
+                self.raise_seq(source, row.seq);
+                kept.push(row);
+            }
+        }
+        let step = cursor.filter(|step| step.to != step.from);
+        if kept.is_empty() && step.is_none() {
+            done.version = self.table.version();
+            return Ok(done);
+        }
+        let zone = self.zone;
+        let batch = tokio::task::spawn_blocking(move || message::to_batch(&kept, &zone))
+            .await
+            .map_err(|e| TableError::File {
+                table: TABLE.into(),
+                file: "a new batch".into(),
+                source: e.into(),
+            })?;
+        done.version = self
+            .table
+            .append(&[batch], step.map(|step| (source.as_ref(), step.to)))
+            .await?;
+        Ok(done)
+    }
+
+    fn admit(&mut self, mut row: MessageRow, done: &mut Appended) -> Option<MessageRow> {
+        if row.status == Status::Ok {
+            match self
+                .seen
+                .note_message(&row.source, &row.msgid, row.content_hash)
+            {
+                Sighting::New => {
+                    done.n_archived += 1;
+                    return Some(row);
+                }
+                Sighting::Duplicate => {
+                    done.n_duplicates += 1;
+                    return None;
+                }
+                Sighting::Conflict => {
+                    row.status = Status::Quarantined;
+                    row.reason = Some("conflict".into());
+                    row.envelope = Some(std::mem::take(&mut row.payload).into_bytes());
+                    row.text = String::new();
+                }
+            }
+        }
+        match self.seen.note_quarantined(&row.source, row.content_hash) {
+            Sighting::New => {
+                done.n_quarantined += 1;
+                Some(row)
+            }
+            _ => {
+                done.n_duplicates += 1;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! The archive on disk: the data directory, Delta tables with synced writes, and the `messages`
+//! table with its cursor. Nothing here knows roles, rules or metrics.
+
+pub mod delta;
+pub mod file_reader;
+pub mod fsync_store;
+pub mod home;
+pub mod message;
+pub mod messages;
+pub mod seen;
+
+pub use delta::{Layout, Table, TableError};
+pub use home::{Home, HomeError, Lock};
+pub use message::{Media, MessageRow, Status};
+pub use messages::{AppendError, Appended, CursorMove, MessageWriter};

@@ -1,0 +1,6 @@
+//! Metrics: what each is called and means, and the reports that count them (semantics 10).
+
+pub mod catalogue;
+pub mod employees;
+
+pub use catalogue::{Metric, Unit, UnknownMetric, Value};

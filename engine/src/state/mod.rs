@@ -1,0 +1,101 @@
+//! What people change by hand, in SQLite: API tokens and the versions of the rules.
+//!
+//! WAL with `synchronous=FULL` (with NORMAL a power cut lost acknowledged transactions, measured).
+//! One connection a process; every change is one transaction.
+
+pub mod rule_versions;
+pub mod tokens;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use rusqlite::Connection;
+
+/// Why the state could not be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// SQLite refused.
+    #[error("state database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file was written by a later build.
+    #[error("the state database has version {found}; this build knows {known}")]
+    Newer {
+        /// The version found.
+        found: i64,
+        /// The version that this build writes.
+        known: i64,
+    },
+    /// A thread panicked while it held the connection.
+    #[error("the state database is unusable after an earlier failure; restart huicun")]
+    Poisoned,
+    /// A rules file is wrong; nothing was changed.
+    #[error("rules: {0}")]
+    BadRules(String),
+    /// A stored value cannot be understood.
+    #[error("state database: bad {what} in token `{id}`")]
+    BadValue {
+        /// Which value.
+        what: &'static str,
+        /// In which row.
+        id: String,
+    },
+}
+
+/// One statement batch a version, in order; never changed once released.
+const MIGRATIONS: &[&str] = &["CREATE TABLE tokens (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    secret_sha256 BLOB NOT NULL UNIQUE,
+    scope TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    revoked_at INTEGER
+) STRICT;
+CREATE TABLE rules (
+    version INTEGER PRIMARY KEY,
+    applied_at INTEGER NOT NULL,
+    toml TEXT NOT NULL
+) STRICT;"];
+
+/// The open state.
+pub struct State {
+    connection: Mutex<Connection>,
+}
+
+impl State {
+    /// Opens the file, bringing it to this build's version.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        migrate(&mut connection)?;
+        Ok(Self {
+            connection: Mutex::new(connection),
+        })
+    }
+
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StateError>,
+    ) -> Result<T, StateError> {
+        let connection = self.connection.lock().map_err(|_| StateError::Poisoned)?;
+        work(&connection)
+    }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StateError> {
+    let tx = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(StateError::Newer { found, known });
+    }
+    for statement in MIGRATIONS.iter().skip(found as usize) {
+        tx.execute_batch(statement)?;
+    }
+    if found != known {
+        tx.pragma_update(None, "user_version", known)?;
+    }
+    Ok(tx.commit()?)
+}

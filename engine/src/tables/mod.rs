@@ -1,0 +1,7 @@
+//! The archive's tables in DataFusion: the sessions that jobs and SQL run in.
+
+pub mod session;
+pub mod sql;
+
+pub use session::{Tables, open};
+pub use sql::{SqlError, query};

@@ -1,0 +1,281 @@
+//! The index follows the table: each commit's payload is the table version that it covers.
+//!
+//! A crash between the table's commit and the index's leaves the index behind; opening it again
+//! reads what lies between, once. The watermark lives only in the index's own commit, because a
+//! Tantivy commit is atomic but may be undone by a power cut.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use arrow::array::{AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use huicun_engine::archive::fsync_store::sync_directory;
+use huicun_engine::archive::{Table, TableError};
+use huicun_semantics::conversation::conversations_of;
+use serde::{Deserialize, Serialize};
+use tantivy::schema::TantivyDocument;
+use tantivy::tokenizer::TextAnalyzer;
+use tantivy::{Index, IndexWriter, TantivyError};
+
+use super::analyser::Characters;
+use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, Stored};
+
+/// Memory of the index writer, bytes; it writes a segment when this is full.
+const WRITER_MEMORY_BYTES: usize = 192 << 20;
+/// Documents after which a commit is made at the next version's end, so that a long catch-up
+/// becomes visible and a crash repeats little.
+const DOCUMENTS_PER_COMMIT: u64 = 200_000;
+
+/// Why the index could not be opened or brought forward.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// Tantivy refused.
+    #[error("search index: {0}")]
+    Tantivy(#[from] TantivyError),
+    /// The table could not be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The folder could not be read or written.
+    #[error("search index `{}`: {source}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+    /// A stored document cannot be understood.
+    #[error("search index: document of message {msgid} cannot be read")]
+    BadDocument {
+        /// Which message, if known.
+        msgid: String,
+    },
+}
+
+/// What a commit of the index covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watermark {
+    /// Version of the `messages` table.
+    pub version: u64,
+    /// [`INDEX_FORMAT`] that it was written with.
+    pub format: u32,
+}
+
+/// The index as readers open it; `None` before it exists or when its format is another.
+pub fn open(folder: &Path) -> Result<Option<Index>, IndexError> {
+    if !folder.join("meta.json").is_file() {
+        return Ok(None);
+    }
+    let index = Index::open_in_dir(folder)?;
+    if index.schema() != FIELDS.schema {
+        return Ok(None);
+    }
+    prepare(&index);
+    Ok(watermark(&index)?.map(|_| index))
+}
+
+/// What the last commit covers; `None` when nothing usable was committed.
+pub fn watermark(index: &Index) -> Result<Option<Watermark>, IndexError> {
+    let payload = index.load_metas()?.payload.unwrap_or_default();
+    let found: Option<Watermark> = serde_json::from_str(&payload).ok();
+    Ok(found.filter(|w| w.format == INDEX_FORMAT))
+}
+
+fn prepare(index: &Index) {
+    index
+        .tokenizers()
+        .register(ANALYSER, TextAnalyzer::from(Characters::default()));
+}
+
+/// The one writer of the index.
+pub struct Follower {
+    folder: PathBuf,
+    writer: IndexWriter,
+    covered: u64,
+    /// Pairs of room and person that are in the index already; a hint, never needed to be whole.
+    seen_in_room: HashSet<(String, String)>,
+}
+
+impl Follower {
+    /// Opens the index for writing, making it anew where it is missing, damaged or of another
+    /// format.
+    pub fn open(folder: &Path) -> Result<Self, IndexError> {
+        let io = |source| IndexError::Io {
+            path: folder.to_path_buf(),
+            source,
+        };
+        let usable = match open(folder) {
+            Ok(found) => found,
+            Err(IndexError::Tantivy(error)) => {
+                tracing::warn!(%error, "the search index cannot be opened and is built anew");
+                None
+            }
+            Err(other) => return Err(other),
+        };
+        let index = match usable {
+            Some(index) => index,
+            None => {
+                if folder.exists() {
+                    std::fs::remove_dir_all(folder).map_err(io)?;
+                }
+                std::fs::create_dir_all(folder).map_err(io)?;
+                let index = Index::create_in_dir(folder, FIELDS.schema.clone())?;
+                prepare(&index);
+                index
+            }
+        };
+        let covered = watermark(&index)?.map_or(0, |w| w.version);
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            writer: index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?,
+            covered,
+            seen_in_room: HashSet::new(),
+        })
+    }
+
+    /// The table version that the last commit covers.
+    pub fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Reads what the table has beyond the watermark; returns the number of new documents.
+    pub async fn catch_up(&mut self, table: &Table) -> Result<u64, IndexError> {
+        if self.covered == table.version() {
+            return Ok(0);
+        }
+        let news = if self.covered < table.version() {
+            match table.files_added_after(self.covered).await {
+                Err(TableError::LogGone { .. }) => None,
+                other => Some(other?),
+            }
+        } else {
+            // The table is older than the index: it was restored from a backup.
+            None
+        };
+        let versions = match news {
+            Some(versions) => versions,
+            None => {
+                self.writer.delete_all_documents()?;
+                self.seen_in_room.clear();
+                vec![(table.version(), table.files())]
+            }
+        };
+        let (mut n_all, mut n_pending) = (0, 0);
+        for (version, files) in versions {
+            for file in files {
+                n_pending += self.add_file(table, &file).await?;
+            }
+            if n_pending >= DOCUMENTS_PER_COMMIT {
+                n_all += n_pending;
+                n_pending = 0;
+                self.commit(version)?;
+            }
+        }
+        self.commit(table.version())?;
+        Ok(n_all + n_pending)
+    }
+
+    /// Waits for running merges and closes the index.
+    pub fn close(self) -> Result<(), IndexError> {
+        Ok(self.writer.wait_merging_threads()?)
+    }
+
+    fn commit(&mut self, version: u64) -> Result<(), IndexError> {
+        let mark = Watermark {
+            version,
+            format: INDEX_FORMAT,
+        };
+        let payload = serde_json::to_string(&mark).expect("a watermark is two numbers");
+        let mut commit = self.writer.prepare_commit()?;
+        commit.set_payload(&payload);
+        commit.commit()?;
+        sync_directory(&self.folder).map_err(|source| IndexError::Io {
+            path: self.folder.clone(),
+            source,
+        })?;
+        self.covered = version;
+        Ok(())
+    }
+
+    async fn add_file(&mut self, table: &Table, file: &str) -> Result<u64, IndexError> {
+        const COLUMNS: [&str; 10] = [
+            "source", "seq", "msgid", "msgtype", "msgtime", "from_id", "to_ids", "room_id", "text",
+            "status",
+        ];
+        let mut n = 0;
+        for batch in table.read_file(file, &COLUMNS).await? {
+            n += self.add_batch(&batch)?;
+        }
+        Ok(n)
+    }
+
+    fn add_batch(&mut self, batch: &RecordBatch) -> Result<u64, IndexError> {
+        let strings = |name: &str| -> &StringArray { column(batch, name).as_string() };
+        let (source, msgid, msgtype) = (strings("source"), strings("msgid"), strings("msgtype"));
+        let (from, room, text) = (strings("from_id"), strings("room_id"), strings("text"));
+        let status = strings("status");
+        let seq = column(batch, "seq").as_primitive::<Int64Type>();
+        let at = column(batch, "msgtime").as_primitive::<TimestampMicrosecondType>();
+        let to = column(batch, "to_ids").as_list::<i32>();
+        let to_values: &StringArray = to.values().as_string();
+        let mut n = 0;
+        for row in 0..batch.num_rows() {
+            if status.value(row) != "ok" {
+                continue;
+            }
+            let receivers: Vec<&str> = (to.value_offsets()[row]..to.value_offsets()[row + 1])
+                .map(|i| to_values.value(i as usize))
+                .collect();
+            let stored = Stored {
+                source: source.value(row).into(),
+                seq: seq.value(row),
+                msgid: msgid.value(row).into(),
+                at: at.value(row) / 1000,
+                from: from.value(row).into(),
+                to: receivers.iter().map(|id| id.to_string()).collect(),
+                room: room.value(row).into(),
+                msgtype: msgtype.value(row).into(),
+                text: text.value(row).into(),
+            };
+            let document = self.document(&stored, &receivers);
+            self.writer.add_document(document)?;
+            n += 1;
+        }
+        Ok(n)
+    }
+
+    fn document(&mut self, stored: &Stored, receivers: &[&str]) -> TantivyDocument {
+        let fields = &*FIELDS;
+        let mut document = TantivyDocument::default();
+        document.add_text(fields.text, &stored.text);
+        document.add_i64(fields.at, stored.at);
+        document.add_i64(fields.seq, stored.seq);
+        for conversation in conversations_of(&stored.from, receivers, &stored.room) {
+            document.add_text(fields.conversation, conversation);
+        }
+        document.add_text(fields.from, &stored.from);
+        document.add_text(fields.msgtype, &stored.msgtype);
+        document.add_text(fields.msgid, &stored.msgid);
+        let people = std::iter::once(stored.from.as_str()).chain(receivers.iter().copied());
+        for person in people.filter(|id| !id.is_empty()) {
+            document.add_text(fields.person, person);
+            if stored.room.is_empty() {
+                continue;
+            }
+            let pair = (stored.room.clone(), person.to_string());
+            if !self.seen_in_room.contains(&pair) {
+                document.add_text(fields.room_person, format!("{}\0{person}", stored.room));
+                document.add_text(fields.person_room, format!("{person}\0{}", stored.room));
+                self.seen_in_room.insert(pair);
+            }
+        }
+        let json = serde_json::to_vec(stored).expect("a stored message is plain data");
+        document.add_bytes(fields.stored, &json);
+        document
+    }
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a arrow::array::ArrayRef {
+    batch
+        .column_by_name(name)
+        .expect("read_file returns the columns asked for, and the table has them all")
+}

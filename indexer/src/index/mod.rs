@@ -1,0 +1,13 @@
+//! Making messages findable: a per-character index on Tantivy that follows the `messages` table
+//! ("search that never misses"). Everything here can be deleted and built again.
+
+pub mod analyser;
+pub mod fold;
+pub mod follow;
+pub mod query;
+pub mod schema;
+pub mod search;
+
+pub use follow::{Follower, IndexError};
+pub use query::{Query, QueryError};
+pub use search::{After, Found, Hit, Order, Question, SearchIndex};

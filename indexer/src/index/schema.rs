@@ -1,0 +1,100 @@
+//! What the search index holds of a message.
+//!
+//! Text is indexed character by character with positions, so that a literal of any length is a
+//! phrase and nothing is missed. What a hit shows is stored here too: a search touches no Parquet.
+//! The index is derived: deleting its folder loses nothing.
+
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+use tantivy::schema::{
+    FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+};
+
+/// Raised when fields or their meaning change: another number on disk means a rebuild.
+pub const INDEX_FORMAT: u32 = 1;
+/// The name under which the per-character analyser is registered.
+pub const ANALYSER: &str = "huicun-characters-1";
+
+/// The fields.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    /// The schema that they belong to.
+    pub schema: Schema,
+    /// Folded text, one token a character.
+    pub text: Field,
+    /// msgtime, UTC milliseconds.
+    pub at: Field,
+    /// WeCom's number.
+    pub seq: Field,
+    /// Every conversation that the message belongs to.
+    pub conversation: Field,
+    /// Sender and receivers.
+    pub person: Field,
+    /// Sender.
+    pub from: Field,
+    /// `room NUL person`, on the first message of this process in which the person was seen.
+    pub room_person: Field,
+    /// The same turned round: `person NUL room`.
+    pub person_room: Field,
+    /// WeCom's type name.
+    pub msgtype: Field,
+    /// WeCom's id.
+    pub msgid: Field,
+    /// A [`Stored`] as JSON.
+    pub stored: Field,
+}
+
+/// The one schema.
+pub static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
+    let mut builder = Schema::builder();
+    let characters = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer(ANALYSER)
+            .set_fieldnorms(false)
+            .set_index_option(IndexRecordOption::WithFreqsAndPositions),
+    );
+    let keyword = TextOptions::default().set_indexing_options(
+        TextFieldIndexing::default()
+            .set_tokenizer("raw")
+            .set_fieldnorms(false)
+            .set_index_option(IndexRecordOption::Basic),
+    );
+    Fields {
+        text: builder.add_text_field("text", characters),
+        at: builder.add_i64_field("at", FAST | INDEXED),
+        seq: builder.add_i64_field("seq", FAST),
+        conversation: builder.add_text_field("conversation", STRING | FAST),
+        person: builder.add_text_field("person", keyword.clone()),
+        from: builder.add_text_field("from", keyword.clone()),
+        room_person: builder.add_text_field("room_person", keyword.clone()),
+        person_room: builder.add_text_field("person_room", keyword.clone()),
+        msgtype: builder.add_text_field("msgtype", keyword.clone()),
+        msgid: builder.add_text_field("msgid", keyword),
+        stored: builder.add_bytes_field("stored", STORED),
+        schema: builder.build(),
+    }
+});
+
+/// What a hit shows, as it was archived.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Stored {
+    /// Source.
+    pub source: String,
+    /// WeCom's number.
+    pub seq: i64,
+    /// WeCom's id.
+    pub msgid: String,
+    /// msgtime, UTC milliseconds.
+    pub at: i64,
+    /// Sender.
+    pub from: String,
+    /// Receivers.
+    pub to: Vec<String>,
+    /// Room, empty for none.
+    pub room: String,
+    /// WeCom's type name.
+    pub msgtype: String,
+    /// The text as a reader sees it.
+    pub text: String,
+}

@@ -1,0 +1,10 @@
+//! Bringing messages in: from the SDK worker or from files, into the `messages` table and, behind
+//! it, the index (architecture, "The path of a message").
+
+pub mod config;
+pub mod import;
+pub mod keys;
+pub mod normalise;
+pub mod pull;
+pub mod row;
+pub mod sink;

@@ -1,0 +1,114 @@
+//! Where everything that is brought in ends: rows into the table, and the index behind it.
+//!
+//! The index follows in its own thread, one version or many at a time, so that it never holds up
+//! the table. Closing waits until both agree.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use huicun_engine::archive::{
+    AppendError, Appended, CursorMove, Home, HomeError, MessageRow, MessageWriter, Table,
+    TableError,
+};
+use huicun_semantics::time::Zone;
+use tokio::sync::watch;
+
+use crate::index::{Follower, IndexError};
+
+/// Why messages could not be brought in.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// The data directory cannot be used, or another process writes to it.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The table could not be opened.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// A batch was refused.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The index could not be brought forward.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The index's thread ended in a panic.
+    #[error("the search index stopped unexpectedly; it is brought forward at the next start")]
+    IndexPanicked,
+}
+
+/// The open archive of the one process that brings messages in.
+pub struct Sink {
+    messages: MessageWriter,
+    news: watch::Sender<Table>,
+    follower: JoinHandle<Result<(), IndexError>>,
+}
+
+impl Sink {
+    /// Takes the writer lock, opens table and index, and starts to bring the index forward.
+    /// Must be called inside a tokio runtime.
+    pub async fn open(home: &Home, who: &str, zone: Zone) -> Result<Self, SinkError> {
+        let lock = home.lock_writer(who)?;
+        let messages = MessageWriter::open(home, lock, zone).await?;
+        let (news, mut versions) = watch::channel(messages.table().clone());
+        let mut follower = Follower::open(&home.index())?;
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new()
+            .name("index".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    versions.mark_changed();
+                    // The channel closes when nothing more will come; its last value still counts.
+                    while versions.changed().await.is_ok() {
+                        let table = versions.borrow_and_update().clone();
+                        follower.catch_up(&table).await?;
+                    }
+                    let last = versions.borrow().clone();
+                    follower.catch_up(&last).await
+                })?;
+                follower.close()
+            })
+            .map_err(|source| IndexError::Io {
+                path: home.index(),
+                source,
+            })?;
+        Ok(Self {
+            messages,
+            news,
+            follower: thread,
+        })
+    }
+
+    /// The table's writer, for its cursor and highest seq.
+    pub fn messages(&self) -> &MessageWriter {
+        &self.messages
+    }
+
+    /// Appends rows with the cursor's move in one commit and lets the index know.
+    pub async fn append(
+        &mut self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        cursor: Option<CursorMove>,
+    ) -> Result<Appended, SinkError> {
+        let done = self.messages.append(source, rows, cursor).await?;
+        // A follower that stopped is reported when the sink is closed; the table is the truth.
+        let _ = self.news.send(self.messages.table().clone());
+        Ok(done)
+    }
+
+    /// Whether the index's thread has stopped, which only an error makes it do.
+    pub fn has_index_stopped(&self) -> bool {
+        self.follower.is_finished()
+    }
+
+    /// Waits until the index covers the table, and closes both.
+    pub async fn close(self) -> Result<(), SinkError> {
+        drop(self.news);
+        let follower = self.follower;
+        tokio::task::spawn_blocking(move || follower.join())
+            .await
+            .map_err(|_| SinkError::IndexPanicked)?
+            .map_err(|_| SinkError::IndexPanicked)??;
+        drop(self.messages);
+        Ok(())
+    }
+}

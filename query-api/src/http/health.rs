@@ -1,0 +1,151 @@
+//! Is it alive, is it ready, and its figures for Prometheus.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use huicun_engine::archive::messages;
+use serde_json::json;
+
+use super::server::Api;
+
+/// A pull whose last answer is older than this is stalled.
+const STALLED_AFTER_MS: u64 = 10 * 60 * 1000;
+
+/// Alive: the process answers.
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+struct Readiness {
+    table: u64,
+    index: u64,
+    problems: Vec<String>,
+}
+
+async fn readiness(api: &Api) -> Readiness {
+    let mut found = Readiness {
+        table: 0,
+        index: 0,
+        problems: Vec::new(),
+    };
+    match messages::open(api.archive.home()).await {
+        Ok(table) => found.table = table.map_or(0, |t| t.version()),
+        Err(error) => found.problems.push(error.to_string()),
+    }
+    match api.archive.search() {
+        Ok(Some(index)) => match index.watermark() {
+            Ok(mark) => found.index = mark.map_or(0, |m| m.version),
+            Err(error) => found.problems.push(error.to_string()),
+        },
+        Ok(None) => {}
+        Err(error) => found.problems.push(error.to_string()),
+    }
+    if found.problems.is_empty() && found.index < found.table {
+        found.problems.push(format!(
+            "the search index covers version {} of {}",
+            found.index, found.table
+        ));
+    }
+    if let Some(pull) = &api.pull {
+        let answered = pull.answered_at_ms.load(Ordering::Relaxed);
+        let age = (crate::queries::archive::now_ms() as u64).saturating_sub(answered);
+        let error = pull
+            .last_error
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone();
+        if let Some(error) = error {
+            found.problems.push(format!("pull: {error}"));
+        } else if answered != 0 && age > STALLED_AFTER_MS {
+            found
+                .problems
+                .push("pull: no answer of WeCom for ten minutes".into());
+        }
+    }
+    found
+}
+
+/// Ready: the archive is open, the index has caught up, the pull is not stalled.
+pub async fn readyz(State(api): State<Arc<Api>>) -> Response {
+    let found = readiness(&api).await;
+    let status = if found.problems.is_empty() {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body = json!({
+        "ready": found.problems.is_empty(),
+        "messages_version": found.table,
+        "index_version": found.index,
+        "problems": found.problems,
+    });
+    (status, Json(body)).into_response()
+}
+
+/// Figures in Prometheus' text format. No text, name or id of anybody is in them.
+pub async fn metrics(State(api): State<Arc<Api>>, _caller: super::auth::Caller) -> Response {
+    let found = readiness(&api).await;
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        // Writing to a String cannot fail.
+        let _ = write!(
+            text,
+            "# HELP huicun_{name} {help}\n# TYPE huicun_{name} gauge\nhuicun_{name} {value}\n"
+        );
+    };
+    gauge(
+        "ready",
+        "1 when ready",
+        u64::from(found.problems.is_empty()),
+    );
+    gauge(
+        "messages_version",
+        "version of the messages table",
+        found.table,
+    );
+    gauge(
+        "index_version",
+        "table version that the index covers",
+        found.index,
+    );
+    if let Some(pull) = &api.pull {
+        let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+        gauge(
+            "pull_delivered",
+            "records delivered since the start",
+            load(&pull.n_delivered),
+        );
+        gauge(
+            "pull_archived",
+            "messages archived since the start",
+            load(&pull.n_archived),
+        );
+        gauge(
+            "pull_quarantined",
+            "records quarantined since the start",
+            load(&pull.n_quarantined),
+        );
+        gauge(
+            "pull_duplicates",
+            "records already there since the start",
+            load(&pull.n_duplicates),
+        );
+        gauge(
+            "pull_cursor",
+            "last seq that is safely in",
+            load(&pull.cursor),
+        );
+        gauge(
+            "pull_answered_at_ms",
+            "last answer of WeCom, Unix ms",
+            load(&pull.answered_at_ms),
+        );
+    }
+    let kind = "text/plain; version=0.0.4";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

@@ -1,0 +1,11 @@
+//! The HTTP API: axum routes over the questions, with tokens, problem documents, paging and an
+//! OpenAPI 3.1 document made from the code.
+
+pub mod auth;
+pub mod health;
+pub mod params;
+pub mod problem;
+pub mod routes;
+pub mod server;
+
+pub use server::{Api, Listening, listen};

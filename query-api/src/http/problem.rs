@@ -1,0 +1,105 @@
+//! Errors as RFC 9457 problem documents, with stable codes. Inner detail of our own failures goes
+//! to the log only.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::queries::QuestionError;
+
+/// A problem document.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// A URI of the kind of problem.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Our stable code.
+    pub code: String,
+    /// What happened, to which thing.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem with one of our codes.
+    pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:huicun:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error").to_string(),
+            status: status.as_u16(),
+            code: code.to_string(),
+            detail: detail.into(),
+        }
+    }
+
+    /// A wrong parameter.
+    pub fn parameter(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "parameter", detail)
+    }
+
+    /// No valid token.
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthenticated",
+            "send `Authorization: Bearer TOKEN` with a valid token (`huicun token create`)",
+        )
+    }
+
+    /// A failure of ours; the cause is logged, not told.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(%error, "a question failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the question failed; the server's log has the cause under this request id",
+        )
+    }
+}
+
+impl From<QuestionError> for Problem {
+    fn from(error: QuestionError) -> Self {
+        use huicun_engine::directory::DirectoryError;
+        use huicun_engine::tables::SqlError;
+        match &error {
+            QuestionError::Parameter(detail) => Self::parameter(detail),
+            QuestionError::NotFound { .. } => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
+            }
+            QuestionError::Forbidden(detail) => {
+                Self::new(StatusCode::FORBIDDEN, "forbidden", *detail)
+            }
+            QuestionError::Sql(SqlError::TooLarge { .. } | SqlError::NotASelect(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, "sql", error.to_string())
+            }
+            QuestionError::Sql(SqlError::Failed(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, "sql_failed", error.to_string())
+            }
+            QuestionError::Directory(DirectoryError::Feed(feed)) => {
+                Self::new(StatusCode::BAD_REQUEST, "directory_row", feed.to_string())
+            }
+            _ => Self::internal(&error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(&self)).into_response();
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,301 @@
+//! The routes under `/v1`: each takes its parameters, asks one question, and wraps the answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use huicun_engine::directory::{feed, schema, store};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::auth::Caller;
+use super::params::Params;
+use super::problem::Problem;
+use super::server::Api;
+use crate::answer::Table;
+use crate::queries::archive::AsOf;
+use crate::queries::conversation::{ConversationParams, conversation};
+use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
+use crate::queries::employees::{ReportParams, employees};
+use crate::queries::messages::MessageItem;
+use crate::queries::search::{MessagePage, SearchParams, search as ask_search};
+use crate::queries::{QuestionError, sql as sql_question};
+
+/// A page of messages.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MessageList {
+    /// The messages.
+    items: Vec<MessageItem>,
+    /// Give it as `cursor` for the next page; null at the end.
+    next: Option<String>,
+    /// Exact number of all matches.
+    total: u64,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+impl From<MessagePage> for MessageList {
+    fn from(page: MessagePage) -> Self {
+        Self {
+            items: page.items,
+            next: page.next,
+            total: page.total,
+            as_of: page.as_of,
+        }
+    }
+}
+
+/// A page of dialogues.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct DialogueList {
+    /// The dialogues.
+    items: Vec<DialogueItem>,
+    /// Give it as `cursor` for the next page; null at the end.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+/// Rows whose keys depend on the question.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RowList {
+    /// The rows.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    /// Always null: these answers are whole.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+impl RowList {
+    fn of(table: &Table, as_of: AsOf) -> Self {
+        Self {
+            items: table.objects(),
+            next: None,
+            as_of,
+        }
+    }
+}
+
+/// Find messages that contain all literals of a query, newest first.
+#[utoipa::path(get, path = "/v1/search", tag = "messages", params(
+    ("q" = Option<String>, Query, description = "literals that must all occur, \"phrases\", -not, OR"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("employee" = Option<Vec<String>>, Query, description = "takes part in the conversation; repeatable"),
+    ("customer" = Option<Vec<String>>, Query, description = "takes part in the conversation; repeatable"),
+    ("department" = Option<Vec<String>>, Query, description = "an employee of it or below takes part; repeatable"),
+    ("room" = Option<Vec<String>>, Query, description = "room id; repeatable"),
+    ("type" = Option<Vec<String>>, Query, description = "WeCom's type name; repeatable"),
+    ("kind" = Option<Vec<String>>, Query, description = "single_external, single_internal, group_external, group_internal, other; repeatable"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = MessageList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn search(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<MessageList>, Problem> {
+    let question = SearchParams {
+        q: params.one("q")?.unwrap_or_default(),
+        from: params.one("from")?,
+        to: params.one("to")?,
+        employees: params.list("employee"),
+        customers: params.list("customer"),
+        departments: params.list("department"),
+        rooms: params.list("room"),
+        types: params.list("type"),
+        kinds: params.list("kind"),
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+    };
+    params.end()?;
+    let page = ask_search(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(page.into()))
+}
+
+/// The messages of one conversation, oldest first.
+#[utoipa::path(get, path = "/v1/conversations/{id}/messages", tag = "messages", params(
+    ("id" = String, Path, description = "the room id, or the two ids joined with `|`"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = MessageList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn conversation_messages(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    mut params: Params,
+) -> Result<Json<MessageList>, Problem> {
+    let question = ConversationParams {
+        id,
+        from: params.one("from")?,
+        to: params.one("to")?,
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+    };
+    params.end()?;
+    let page = conversation(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(page.into()))
+}
+
+/// Dialogues that started in a period, by start.
+#[utoipa::path(get, path = "/v1/dialogues", tag = "figures", params(
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("employee" = Option<Vec<String>>, Query, description = "repeatable"),
+    ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = DialogueList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn dialogues(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<DialogueList>, Problem> {
+    let question = DialogueParams {
+        from: params.one("from")?,
+        to: params.one("to")?,
+        employees: params.list("employee"),
+        departments: params.list("department"),
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+    };
+    params.end()?;
+    let page = ask_dialogues(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(DialogueList {
+        items: page.items,
+        next: page.next,
+        as_of: page.as_of,
+    }))
+}
+
+/// Metrics per employee, and per day, week or month with `by`.
+#[utoipa::path(get, path = "/v1/reports/employees", tag = "figures", params(
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("by" = Option<String>, Query, description = "day, week or month"),
+    ("metrics" = Option<String>, Query, description = "keys joined with commas; all if missing"),
+    ("employee" = Option<Vec<String>>, Query, description = "repeatable"),
+    ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
+), responses(
+    (status = 200, body = RowList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_employees(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<RowList>, Problem> {
+    let metrics = params.one("metrics")?.unwrap_or_default();
+    let question = ReportParams {
+        from: params.one("from")?,
+        to: params.one("to")?,
+        by: params.one("by")?,
+        metrics: metrics
+            .split(',')
+            .map(str::trim)
+            .filter(|m| !m.is_empty())
+            .map(String::from)
+            .collect(),
+        employees: params.list("employee"),
+        departments: params.list("department"),
+    };
+    params.end()?;
+    let report = employees(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(RowList::of(&report.table, report.as_of)))
+}
+
+/// A statement.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    /// One SELECT.
+    sql: String,
+}
+
+/// One read-only SELECT over the documented tables.
+#[utoipa::path(post, path = "/v1/sql", tag = "figures", request_body = SqlRequest, responses(
+    (status = 200, body = RowList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn sql(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Json<RowList>, Problem> {
+    let request: SqlRequest = serde_json::from_slice(&body)
+        .map_err(|e| Problem::parameter(format!("expected a JSON object with `sql`: {e}")))?;
+    let (table, as_of) = sql_question::sql(&caller.scope, &api.archive, &request.sql).await?;
+    Ok(Json(RowList::of(&table, as_of)))
+}
+
+/// What an upsert did.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct UpsertAnswer {
+    /// The table.
+    table: String,
+    /// Rows that are new.
+    inserted: usize,
+    /// Rows whose key was there.
+    updated: usize,
+    /// Rows now.
+    total: usize,
+}
+
+/// Upsert rows of a directory table by key; the body is NDJSON.
+#[utoipa::path(put, path = "/v1/directory/{table}", tag = "directory",
+    params(("table" = String, Path, description = "departments, employees, customers, ...")),
+    request_body(content = String, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, body = UpsertAnswer),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    ), security(("token" = [])))]
+pub async fn put_directory(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(table): Path<String>,
+    body: Bytes,
+) -> Result<Json<UpsertAnswer>, Problem> {
+    if !caller.scope.is_all() {
+        let detail = "feeding the directory needs a caller whose scope is `all`";
+        return Err(QuestionError::Forbidden(detail).into());
+    }
+    let spec = schema::table(&table).ok_or(QuestionError::NotFound {
+        what: "directory table",
+        id: table,
+    })?;
+    let rows =
+        feed::read_ndjson(spec, &body, "body").map_err(|e| QuestionError::Directory(e.into()))?;
+    let done = store::upsert(api.archive.home(), spec, rows)
+        .await
+        .map_err(QuestionError::from)?;
+    Ok(Json(UpsertAnswer {
+        table: done.table.into(),
+        inserted: done.inserted,
+        updated: done.updated,
+        total: done.total,
+    }))
+}

@@ -1,0 +1,141 @@
+//! The server: routes, layers and limits around them, and how it listens.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, StatusCode};
+use axum::routing::get;
+use huicun_engine::state::State;
+use huicun_indexer::ingest::pull;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::problem::Problem;
+use super::{health, routes};
+use crate::queries::Archive;
+
+/// Bytes of a request body: a directory table of some 100,000 rows.
+const BODY_BYTES_MAX: usize = 64 << 20;
+/// The longest answer time.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// What the routes share.
+pub struct Api {
+    /// The archive that is asked.
+    pub archive: Archive,
+    /// Tokens.
+    pub state: State,
+    /// SHA-256 of the one-time token of a server without configured tokens.
+    pub session_token: Option<[u8; 32]>,
+    /// The pull in this process, if one runs.
+    pub pull: Option<Arc<pull::Status>>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "huicun 会存",
+        description = "The archive of a company's WeCom chats: search, dialogues, figures.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    modifiers(&BearerToken),
+)]
+struct Document;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// All routes and layers.
+pub fn router(api: Arc<Api>) -> Router {
+    let (v1, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(routes::search))
+        .routes(routes!(routes::conversation_messages))
+        .routes(routes!(routes::dialogues))
+        .routes(routes!(routes::report_employees))
+        .routes(routes!(routes::sql))
+        .routes(routes!(routes::put_directory))
+        .split_for_parts();
+    let document = Arc::new(document);
+    let request_id = HeaderName::from_static("x-request-id");
+    v1.route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .route(
+            "/openapi.json",
+            get(move || {
+                let document = Arc::clone(&document);
+                async move { axum::Json(document.as_ref().clone()) }
+            }),
+        )
+        .fallback(unknown_route)
+        .with_state(api)
+        .layer(CompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIME_MAX,
+        ))
+        .layer(CatchPanicLayer::new())
+        // Path and query stay out of the log: they hold what was searched for.
+        .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::extract::Request| {
+            tracing::info_span!("request", method = %request.method())
+        }))
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+}
+
+/// Without a valid token nothing tells which routes there are.
+async fn unknown_route(_caller: super::auth::Caller) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "no_such_route",
+        "there is no such route; /openapi.json lists them",
+    )
+}
+
+/// A bound socket, not yet answering.
+pub struct Listening {
+    listener: tokio::net::TcpListener,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// Binds the address.
+pub async fn listen(address: SocketAddr) -> std::io::Result<Listening> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    Ok(Listening { listener, address })
+}
+
+impl Listening {
+    /// Answers until `stop` is done, then lets running requests end.
+    pub async fn serve(
+        self,
+        api: Arc<Api>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        axum::serve(self.listener, router(api))
+            .with_graceful_shutdown(stop)
+            .await
+    }
+}

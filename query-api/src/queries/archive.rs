@@ -1,0 +1,215 @@
+//! What questions are asked of: the open archive, with the directory and the computed facts kept
+//! as long as the versions that they were made from are the newest.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::NaiveDate;
+use huicun_engine::archive::{Home, messages};
+use huicun_engine::directory::{Directory, store};
+use huicun_engine::jobs::Facts;
+use huicun_engine::rules::Rules;
+use huicun_indexer::index::{Follower, SearchIndex};
+use huicun_semantics::time::{Period, Zone};
+use serde::Serialize;
+
+use super::error::QuestionError;
+
+/// From which versions an answer was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct AsOf {
+    /// Version of the `messages` table.
+    pub messages_version: u64,
+    /// Versions of the directory tables that have been fed.
+    pub directory_versions: std::collections::BTreeMap<String, u64>,
+    /// When the question was asked, RFC 3339 in the company's zone.
+    pub asked_at: String,
+}
+
+/// The open archive.
+pub struct Archive {
+    home: Home,
+    rules: Rules,
+    zone: Zone,
+    search: RwLock<Option<Arc<SearchIndex>>>,
+    directory: RwLock<Option<Arc<Directory>>>,
+    facts: tokio::sync::Mutex<Option<Arc<Facts>>>,
+}
+
+impl Archive {
+    /// Opens an existing data directory for reading.
+    pub fn open(home: Home, rules: Rules) -> Result<Self, QuestionError> {
+        let zone = rules
+            .zone()
+            .map_err(|e| QuestionError::Parameter(e.to_string()))?;
+        Ok(Self {
+            home,
+            rules,
+            zone,
+            search: RwLock::new(None),
+            directory: RwLock::new(None),
+            facts: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    /// The data directory.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The company's zone.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// The search index; `None` before the first message was indexed.
+    pub fn search(&self) -> Result<Option<Arc<SearchIndex>>, QuestionError> {
+        let open = self.search.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = open.as_ref() {
+            return Ok(Some(Arc::clone(index)));
+        }
+        drop(open);
+        let opened = SearchIndex::open(&self.home.index())?.map(Arc::new);
+        *self.search.write().unwrap_or_else(PoisonError::into_inner) = opened.clone();
+        Ok(opened)
+    }
+
+    /// The directory at its newest version.
+    pub async fn directory(&self) -> Result<Arc<Directory>, QuestionError> {
+        let versions = store::versions(&self.home).await?;
+        let known = self
+            .directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(known) = known.filter(|known| known.versions == versions) {
+            return Ok(known);
+        }
+        let fresh = Arc::new(Directory::load(&self.home).await?);
+        *self
+            .directory
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
+    /// Dialogues and what reports count, of the newest versions.
+    pub async fn facts(&self) -> Result<Arc<Facts>, QuestionError> {
+        let messages_version = messages::open(&self.home)
+            .await?
+            .map_or(0, |table| table.version());
+        let directory = store::versions(&self.home).await?;
+        // One computation at a time: those who wait take its result.
+        let mut known = self.facts.lock().await;
+        if let Some(facts) = known.as_ref()
+            && facts.messages_version == messages_version
+            && facts.directory.versions == directory
+        {
+            return Ok(Arc::clone(facts));
+        }
+        let facts = Arc::new(Facts::compute(&self.home, &self.rules).await?);
+        *known = Some(Arc::clone(&facts));
+        Ok(facts)
+    }
+
+    /// Brings the index up to the table where nobody else is doing it: after a crash, or an
+    /// import that was killed. Another process that is writing does it itself.
+    pub async fn catch_up(&self) -> Result<(), QuestionError> {
+        let Some(table) = messages::open(&self.home).await? else {
+            return Ok(());
+        };
+        let covered = match self.search()? {
+            Some(index) => index.watermark()?.map(|w| w.version),
+            None => None,
+        };
+        if covered == Some(table.version()) {
+            return Ok(());
+        }
+        let Ok(_lock) = self.home.lock_writer("huicun (bringing the index forward)") else {
+            return Ok(());
+        };
+        *self.search.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut follower = Follower::open(&self.home.index())?;
+        follower.catch_up(&table).await?;
+        Ok(follower.close()?)
+    }
+
+    /// The stamp of an answer.
+    pub fn as_of(&self, messages_version: u64, directory: &Directory) -> AsOf {
+        AsOf {
+            messages_version,
+            directory_versions: directory
+                .versions
+                .iter()
+                .map(|(table, version)| (table.to_string(), *version))
+                .collect(),
+            asked_at: self.zone.rfc3339_ms(now_ms()),
+        }
+    }
+
+    /// A period from optional days: a missing end reaches to the facts' own.
+    ///
+    /// # Errors
+    /// Days that are none, or in the wrong order.
+    pub fn period(
+        &self,
+        from: Option<&str>,
+        to: Option<&str>,
+        facts: &Facts,
+    ) -> Result<Period, QuestionError> {
+        let first = facts.dialogues.iter().map(|d| d.started_ms).min();
+        let last = facts.dialogues.iter().map(|d| d.ended_ms).max();
+        let today = self.zone.day_of(now_ms());
+        let from = match from {
+            Some(day) => parse_day(day)?,
+            None => first.map_or(today, |ms| self.zone.day_of(ms)),
+        };
+        let to = match to {
+            Some(day) => parse_day(day)?,
+            None => last.map_or(today, |ms| self.zone.day_of(ms)).max(from),
+        };
+        if to < from {
+            return Err(QuestionError::Parameter(format!(
+                "the period ends on {to}, before it begins on {from}"
+            )));
+        }
+        Ok(Period { from, to })
+    }
+
+    /// The instants of optional days, `[from, to)`.
+    pub fn instants(
+        &self,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Result<(Option<i64>, Option<i64>), QuestionError> {
+        let from = from.map(parse_day).transpose()?;
+        let to = to.map(parse_day).transpose()?;
+        if let (Some(from), Some(to)) = (from, to)
+            && to < from
+        {
+            return Err(QuestionError::Parameter(format!(
+                "the period ends on {to}, before it begins on {from}"
+            )));
+        }
+        let after = to.and_then(|day| day.succ_opt());
+        Ok((
+            from.map(|day| self.zone.day_start_ms(day)),
+            after.map(|day| self.zone.day_start_ms(day)),
+        ))
+    }
+}
+
+/// UTC milliseconds.
+pub fn now_ms() -> i64 {
+    chrono::Utc::now().timestamp_millis()
+}
+
+fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
+    NaiveDate::parse_from_str(text, "%Y-%m-%d")
+        .ok()
+        .filter(|day| day.format("%Y-%m-%d").to_string() == text)
+        .ok_or_else(|| {
+            QuestionError::Parameter(format!(
+                "`{text}` is no day; expected YYYY-MM-DD, such as 2024-10-01"
+            ))
+        })
+}

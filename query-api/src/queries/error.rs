@@ -1,0 +1,60 @@
+//! Why a question has no answer.
+
+use huicun_engine::archive::{HomeError, TableError};
+use huicun_engine::directory::DirectoryError;
+use huicun_engine::jobs::facts::FactsError;
+use huicun_engine::metrics::UnknownMetric;
+use huicun_engine::tables::SqlError;
+use huicun_indexer::index::{IndexError, QueryError};
+
+/// Grouped by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum QuestionError {
+    /// A parameter is wrong: change the question.
+    #[error("{0}")]
+    Parameter(String),
+    /// There is no such thing, or it is outside the caller's scope; the two look alike.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The caller may not ask this.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// The statement is wrong, too large or failed.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    /// Directory rows are wrong.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// A table cannot be read.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Facts could not be computed.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// A background thread failed.
+    #[error("the question was interrupted")]
+    Interrupted,
+}
+
+impl From<QueryError> for QuestionError {
+    fn from(error: QueryError) -> Self {
+        Self::Parameter(format!("the query cannot be understood: {error}"))
+    }
+}
+
+impl From<UnknownMetric> for QuestionError {
+    fn from(error: UnknownMetric) -> Self {
+        Self::Parameter(error.to_string())
+    }
+}

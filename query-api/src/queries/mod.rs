@@ -1,0 +1,14 @@
+//! Questions, one file each, without transport. Scope is the first parameter of every one.
+
+pub mod archive;
+pub mod conversation;
+pub mod dialogues;
+pub mod employees;
+pub mod error;
+pub mod messages;
+pub mod page;
+pub mod search;
+pub mod sql;
+
+pub use archive::{Archive, AsOf};
+pub use error::QuestionError;

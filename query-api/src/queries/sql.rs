@@ -1,0 +1,130 @@
+//! Read-only SQL. For callers who may see everything only: a filtered view leaks hidden rows
+//! through predicates that fail, so a narrower scope is refused rather than half enforced.
+
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{DataType, Field};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use huicun_engine::access::Scope;
+use huicun_engine::tables;
+use huicun_semantics::time::Zone;
+use serde_json::Value;
+
+use super::archive::{Archive, AsOf};
+use super::error::QuestionError;
+use crate::answer::{Column, ColumnKind, Table};
+
+/// Runs one SELECT.
+pub async fn sql(
+    scope: &Scope,
+    archive: &Archive,
+    statement: &str,
+) -> Result<(Table, AsOf), QuestionError> {
+    if !scope.is_all() {
+        return Err(QuestionError::Forbidden(
+            "SQL needs a caller whose scope is `all`",
+        ));
+    }
+    let tables = tables::open(archive.home()).await?;
+    let ctx = tables.session().await?;
+    let (schema, batches) = tables::query(&ctx, statement).await?;
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| Column::new(field.name(), field.name(), field.name(), kind(field)))
+        .collect();
+    let mut rows = Vec::new();
+    for batch in &batches {
+        for row in 0..batch.num_rows() {
+            rows.push(cells(batch, row, archive.zone())?);
+        }
+    }
+    let directory = archive.directory().await?;
+    let as_of = archive.as_of(tables.messages_version(), &directory);
+    Ok((Table { columns, rows }, as_of))
+}
+
+fn kind(field: &Field) -> ColumnKind {
+    match field.data_type() {
+        t if t.is_integer() => ColumnKind::Integer,
+        t if t.is_numeric() => ColumnKind::Number,
+        DataType::Boolean => ColumnKind::Boolean,
+        DataType::Timestamp(_, Some(_)) => ColumnKind::Instant,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnKind::Text,
+        DataType::Date32 | DataType::Date64 => ColumnKind::Text,
+        _ => ColumnKind::Json,
+    }
+}
+
+fn cells(batch: &RecordBatch, row: usize, zone: Zone) -> Result<Vec<Value>, QuestionError> {
+    batch
+        .columns()
+        .iter()
+        .map(|array| {
+            cell(array.as_ref(), row, zone)
+                .map_err(|e| QuestionError::Sql(datafusion::error::DataFusionError::from(e).into()))
+        })
+        .collect()
+}
+
+/// An Arrow value as JSON: numbers as numbers, zoned instants in the company's zone, lists as
+/// lists, everything else as Arrow shows it.
+fn cell(array: &dyn Array, row: usize, zone: Zone) -> Result<Value, arrow::error::ArrowError> {
+    use arrow::array::AsArray;
+    use arrow::datatypes::{
+        Float64Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt64Type,
+    };
+    if array.is_null(row) {
+        return Ok(Value::Null);
+    }
+    let one = array.slice(row, 1);
+    Ok(match array.data_type() {
+        DataType::Boolean => one.as_boolean().value(0).into(),
+        DataType::UInt64 => one.as_primitive::<UInt64Type>().value(0).into(),
+        t if t.is_integer() => {
+            let number = arrow::compute::cast(&one, &DataType::Int64)?;
+            number.as_primitive::<Int64Type>().value(0).into()
+        }
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
+            let number = arrow::compute::cast(&one, &DataType::Float64)?;
+            let number = number.as_primitive::<Float64Type>().value(0);
+            serde_json::Number::from_f64(number).map_or(Value::Null, Value::Number)
+        }
+        DataType::Timestamp(_, Some(_)) => {
+            let utc = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
+            let ms = arrow::compute::cast(&one, &utc)?;
+            zone.rfc3339_ms(ms.as_primitive::<TimestampMillisecondType>().value(0))
+                .into()
+        }
+        DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_) => {
+            let list = arrow::compute::cast(
+                &one,
+                &DataType::List(std::sync::Arc::new(Field::new(
+                    "element",
+                    element_type(array.data_type()),
+                    true,
+                ))),
+            )?;
+            let values = list.as_list::<i32>().value(0);
+            let items: Result<Vec<Value>, _> = (0..values.len())
+                .map(|i| cell(values.as_ref(), i, zone))
+                .collect();
+            Value::Array(items?)
+        }
+        _ => {
+            let options = FormatOptions::default();
+            ArrayFormatter::try_new(one.as_ref(), &options)?
+                .value(0)
+                .to_string()
+                .into()
+        }
+    })
+}
+
+fn element_type(list: &DataType) -> DataType {
+    match list {
+        DataType::List(field) | DataType::LargeList(field) | DataType::ListView(field) => {
+            field.data_type().clone()
+        }
+        other => other.clone(),
+    }
+}

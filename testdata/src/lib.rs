@@ -1,0 +1,3 @@
+//! Skeleton.
+pub mod demo;
+pub mod naive;

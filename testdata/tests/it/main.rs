@@ -1,0 +1,3 @@
+//! Integration tests of the test data: one binary, because linking is what costs.
+
+mod naive;
