@@ -63,6 +63,17 @@ pub enum Match {
 pub struct ReplySettings {
     /// From which message of the customer's turn a reply is measured.
     pub from: From_,
+    /// By which clock.
+    pub clock: Clock,
+}
+
+/// `reply.clock`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// Every second counts.
+    #[default]
+    Wall,
 }
 
 /// `reply.from`.

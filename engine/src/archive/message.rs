@@ -80,8 +80,8 @@ pub struct MessageRow {
     pub payload: String,
     /// Media of the message itself.
     pub media: Option<Media>,
-    /// Length of an audio or video call in seconds.
-    pub call_seconds: Option<i64>,
+    /// Length of an audio or video call in milliseconds.
+    pub call_ms: Option<i64>,
     /// The message that a recall takes back.
     pub revokes_msgid: Option<String>,
     /// Readable or not.
@@ -178,7 +178,7 @@ pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("media_size", DataType::Int64, true),
         Field::new("media_seconds", DataType::Int64, true),
         text("media_name", true),
-        Field::new("call_seconds", DataType::Int64, true),
+        Field::new("call_ms", DataType::Int64, true),
         text("revokes_msgid", true),
         text("status", false),
         text("reason", true),
@@ -268,7 +268,7 @@ pub fn to_batch(rows: &[MessageRow], zone: &Zone) -> RecordBatch {
         numbers(&|r| media(r, |m| m.size)),
         numbers(&|r| media(r, |m| m.seconds)),
         maybe_strings(&|r| r.media.as_ref().and_then(|m| m.name.as_deref())),
-        numbers(&|r| r.call_seconds),
+        numbers(&|r| r.call_ms),
         maybe_strings(&|r| r.revokes_msgid.as_deref()),
         strings(&|r| r.status.as_str()),
         maybe_strings(&|r| r.reason.as_deref()),

@@ -100,8 +100,8 @@ pub struct Call {
     pub message: u32,
     /// When, UTC milliseconds.
     pub at_ms: i64,
-    /// How long.
-    pub seconds: i64,
+    /// How long, milliseconds.
+    pub lasted_ms: i64,
 }
 
 /// All conversations with their counted messages in order (conversation, msgtime, seq, msgid).
@@ -122,15 +122,7 @@ pub struct Archive {
 }
 
 const COLUMNS: [&str; 10] = [
-    "seq",
-    "msgid",
-    "action",
-    "msgtype",
-    "msgtime",
-    "from_id",
-    "to_ids",
-    "room_id",
-    "call_seconds",
+    "seq", "msgid", "action", "msgtype", "msgtime", "from_id", "to_ids", "room_id", "call_ms",
     "text",
 ];
 
@@ -162,7 +154,7 @@ struct Pending {
     seq: i64,
     is_countable: bool,
     is_closing: bool,
-    call_seconds: Option<i64>,
+    call_ms: Option<i64>,
 }
 
 struct Reader<'a> {
@@ -208,7 +200,7 @@ impl<'a> Reader<'a> {
             .collect();
         let seq = column(batch, "seq", &DataType::Int64)?;
         let seq = seq.as_primitive::<Int64Type>();
-        let calls = column(batch, "call_seconds", &DataType::Int64)?;
+        let calls = column(batch, "call_ms", &DataType::Int64)?;
         let calls = calls.as_primitive::<Int64Type>();
         let at = column(
             batch,
@@ -234,7 +226,7 @@ impl<'a> Reader<'a> {
                 // Robots are left out when roles are known.
                 is_countable: is_counted(action.value(row), msgtype.value(row), Role::Employee),
                 is_closing: is_text && self.closing.is_closing(text.value(row)),
-                call_seconds: calls.is_valid(row).then(|| calls.value(row)),
+                call_ms: calls.is_valid(row).then(|| calls.value(row)),
             };
             self.msgids.push(msgid.value(row).to_string());
             self.place(&mut pending, room.value(row), &to_numbers[range]);
@@ -344,12 +336,12 @@ impl<'a> Reader<'a> {
             if !p.is_countable {
                 continue;
             }
-            if let Some(seconds) = p.call_seconds {
+            if let Some(lasted_ms) = p.call_ms {
                 calls.push(Call {
                     conversation: p.conversation,
                     message: p.message,
                     at_ms: p.at_ms,
-                    seconds,
+                    lasted_ms,
                 });
             }
             entries.push(Entry {

@@ -54,7 +54,7 @@ struct Sums {
     messages: u64,
     sent: u64,
     dialogue_ms: i64,
-    call_seconds: i64,
+    call_ms: i64,
     call_messages: BTreeSet<u32>,
     first_replies_ms: Vec<i64>,
     replies_ms: Vec<i64>,
@@ -222,7 +222,7 @@ fn sum(
         let sums = sums.entry((employee, slice)).or_default();
         // A call to several customers is one call of the employee.
         if sums.call_messages.insert(call.message) {
-            sums.call_seconds += call.seconds;
+            sums.call_ms += call.lasted_ms;
         }
     }
     debug_assert!(
@@ -316,7 +316,7 @@ fn values(sums: &Sums, customers_total: u64, customers_new: u64) -> Vec<Value> {
         "messages_sent" => Value::Count(sums.sent),
         "reply_time_total" => Value::Millis(sums.replies_ms.iter().sum::<i64>() as f64),
         "dialogue_time_total" => Value::Millis(sums.dialogue_ms as f64),
-        "call_time_total" => Value::Millis(sums.call_seconds as f64 * 1000.0),
+        "call_time_total" => Value::Millis(sums.call_ms as f64),
         "opened_share" => Value::ratio(sums.opened, sums.dialogues),
         "reply_rate" => Value::ratio(sums.replied, sums.customer_opened),
         "first_reply_avg" => Value::mean_millis(first_sum as f64, sums.replied),

@@ -81,9 +81,10 @@ pub fn fold_str(text: &str, out: &mut String) {
 }
 
 /// Where a folded literal stands in the original text, as ascending `[start, end)` in
-/// Unicode scalar values. Occurrences that overlap are one range; such as only touch
-/// stay two. A literal that begins or ends within a segment (the `k` of `㎏`) takes the
-/// whole segment: half a character cannot be marked.
+/// Unicode scalar values: occurrences from the left that do not overlap, so that each
+/// range folds to the literal. A literal that begins or ends within a segment (the `k` of
+/// `㎏`) takes the whole segment, since half a character cannot be marked; only ranges that
+/// overlap for that reason are one.
 pub fn find_all(folded: &Folded, literal: &[char]) -> Vec<(u32, u32)> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for found in occurrences(&folded.chars, literal) {
@@ -99,7 +100,7 @@ pub fn find_all(folded: &Folded, literal: &[char]) -> Vec<(u32, u32)> {
     ranges
 }
 
-/// All places of a literal, overlapping ones included, in time linear in the text
+/// The places of a literal from the left that do not overlap, in time linear in the text
 /// whatever the literal (Knuth, Morris, Pratt): `aaaa` in a text of only `a` is a query
 /// that anybody may send.
 fn occurrences<'a>(
@@ -110,8 +111,11 @@ fn occurrences<'a>(
     let mut matched = 0;
     text.iter().enumerate().filter_map(move |(at, c)| {
         matched = advance(literal, &borders, matched, *c);
-        let is_whole = matched == literal.len() && matched > 0;
-        is_whole.then(|| at + 1 - matched..at + 1)
+        if matched == 0 || matched < literal.len() {
+            return None;
+        }
+        matched = 0;
+        Some(at + 1 - literal.len()..at + 1)
     })
 }
 

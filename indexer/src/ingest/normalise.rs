@@ -60,7 +60,7 @@ pub struct Normalised {
     /// Files within a forwarded record or a mixed message, in order.
     pub nested_media: Vec<Media>,
     /// Length of a call.
-    pub call_seconds: Option<i64>,
+    pub call_ms: Option<i64>,
     /// The message that this one takes back.
     pub revokes_msgid: Option<String>,
 }
@@ -245,7 +245,7 @@ fn columns(record: &Record<'_>, payload: &str) -> Result<Normalised, Unreadable>
         payload: payload.to_owned(),
         media: None,
         nested_media: Vec::new(),
-        call_seconds: None,
+        call_ms: None,
         revokes_msgid: None,
     };
     let contents = match known {
@@ -294,7 +294,7 @@ fn known_contents(record: &Record<'_>, known: Known, normalised: &mut Normalised
     let payload = known.payload(record.whole, |key| record.other(key));
     let msgtime_ms = Some(normalised.msgtime_ms);
     normalised.media = media::of(known, payload, msgtime_ms);
-    normalised.call_seconds = media::call_seconds(known, payload, msgtime_ms);
+    normalised.call_ms = media::call_ms(known, payload, msgtime_ms);
     let mut contents = Contents::default();
     contents.add(known, payload, 0);
     if contents.text.is_empty() && known.is_unverified() {

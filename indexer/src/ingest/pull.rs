@@ -407,7 +407,14 @@ impl Pull<'_> {
             let mut step = first.step;
             let mut rows = first.rows;
             while rows.len() < self.settings.commit_records_max {
-                let left = wait.saturating_sub(started.elapsed()).min(QUIET);
+                // While the backlog drains, waiting makes commits larger; at its end it only
+                // delays what could be searchable already.
+                let longest = if self.status.is_caught_up.load(Ordering::Relaxed) {
+                    QUIET
+                } else {
+                    wait
+                };
+                let left = wait.saturating_sub(started.elapsed()).min(longest);
                 match tokio::time::timeout(left, batches.recv()).await {
                     Ok(Some(next)) => {
                         step.to = next.step.to;

@@ -8,19 +8,34 @@
 //! invented; phone numbers begin with 1990000, certificate numbers with 000000. The shapes
 //! of the messages follow wecom-sdk 5.3.
 
+// What there is.
+mod acquaintances;
 mod company;
-mod dice;
-mod directory;
 mod found;
-mod json;
-mod payload;
-mod rhythm;
 mod rooms;
+mod words;
+
+// What is said.
+mod actors;
+mod casting;
+mod ledger;
 mod scenes;
 mod script;
 mod slots;
 mod stage;
-mod words;
+
+// How it is written.
+mod activity;
+mod directory;
+mod json;
+mod media;
+mod notices;
+mod payload;
+mod records;
+
+// Chance and time.
+mod dice;
+mod rhythm;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -31,7 +46,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use company::Company;
-use scenes::Written;
+use ledger::Written;
 use script::{Script, Setting};
 
 /// What company to make.

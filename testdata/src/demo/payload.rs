@@ -3,16 +3,12 @@
 //! A body is the JSON from behind `"msgtype":` on: `"text","text":{..}`. Where the sources
 //! disagree on a shape (todo, vote, external_redpacket, card, news) both are produced.
 
-use std::fmt::Write;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
-use super::company::Company;
 use super::dice::Dice;
 use super::json::{Js, List};
-use super::rhythm::{HOUR, date_of};
-use super::script::{Say, Script, Setting};
+use super::media::{md5, media, sdk_file_id};
+use super::notices::{calendar, collect, markdown, meeting, meeting_id, news, sphfeed, vote};
+use super::records::{chatrecord, mixed};
+use super::script::Script;
 use super::slots::Cast;
 
 /// Every type and its intended share in 100,000 messages; `text` is what remains.
@@ -227,90 +223,6 @@ pub(crate) fn body(kind: &str, fields: &str, props: &Props<'_>, dice: &mut Dice)
     Some(body)
 }
 
-fn media(kind: &str, name: &str, props: &Props<'_>, dice: &mut Dice) -> String {
-    // WeCom sometimes leaves md5sum empty.
-    let md5 = if dice.chance(8) {
-        String::new()
-    } else {
-        md5(dice)
-    };
-    let id = sdk_file_id(dice, props.at);
-    match kind {
-        "image" => format!(
-            "{{\"sdkfileid\":\"{id}\",\"md5sum\":\"{md5}\",\"filesize\":{}}}",
-            dice.curve(&[9_000, 40_000, 90_000, 180_000, 400_000, 1_900_000])
-        ),
-        "voice" => {
-            let length = dice.curve(&[1, 3, 5, 9, 15, 30, 60]);
-            format!(
-                "{{\"md5sum\":\"{md5}\",\"voice_size\":{},\"play_length\":{length},\"sdkfileid\":\"{id}\"}}",
-                length * 1630 + dice.between(6, 900)
-            )
-        }
-        "video" => {
-            let length = dice.curve(&[3, 8, 12, 20, 45, 180]);
-            format!(
-                "{{\"filesize\":{},\"play_length\":{length},\"sdkfileid\":\"{id}\",\"md5sum\":\"{md5}\"}}",
-                length * 260_000 + dice.between(0, 90_000)
-            )
-        }
-        "emotion" => {
-            let (kind, side) = (dice.between(1, 2), *dice.pick(&[120, 180, 240, 300]));
-            format!(
-                "{{\"type\":{kind},\"width\":{side},\"height\":{side},\"imagesize\":{},\"md5sum\":\"{md5}\",\"sdkfileid\":\"{id}\"}}",
-                dice.between(3_000, 260_000)
-            )
-        }
-        _ => {
-            let name = if name.is_empty() { "资料.pdf" } else { name };
-            let extension = name.rsplit('.').next().unwrap_or("bin");
-            format!(
-                "{{\"md5sum\":\"{md5}\",\"filename\":{},\"fileext\":{},\"filesize\":{},\"sdkfileid\":\"{id}\"}}",
-                Js(name),
-                Js(extension),
-                dice.curve(&[8_000, 30_000, 120_000, 900_000, 6_000_000])
-            )
-        }
-    }
-}
-
-fn md5(dice: &mut Dice) -> String {
-    format!("{:016x}{:016x}", dice.bits(), dice.bits())
-}
-
-/// A file id with the shape of the real ones: base64 of three length-delimited fields.
-fn sdk_file_id(dice: &mut Dice, at: i64) -> String {
-    let mut cdn = String::from("3069020102046230600201000204");
-    for _ in 0..dice.between(7, 12) {
-        let _ = write!(cdn, "{:016x}", dice.bits());
-    }
-    let account = format!(
-        "47_{}_{}_{}",
-        dice.between(1_000_000, 9_999_999),
-        dice.between(100_000_000, 999_999_999),
-        at / 1000
-    );
-    let mut bytes = Vec::with_capacity(320);
-    for (tag, field) in [
-        (0x0A, cdn.as_str()),
-        (0x12, STANDARD.encode(account).as_str()),
-        (0x1A, md5(dice).as_str()),
-    ] {
-        bytes.push(tag);
-        let length = field.len();
-        if length > 127 {
-            bytes.push((length & 0x7F) as u8 | 0x80);
-        }
-        bytes.push(if length > 127 {
-            (length >> 7) as u8
-        } else {
-            length as u8
-        });
-        bytes.extend_from_slice(field.as_bytes());
-    }
-    STANDARD.encode(bytes)
-}
-
 fn quote(props: &Props<'_>, reply: &str) -> String {
     let (name, text) = props.before;
     if text.is_empty() {
@@ -323,7 +235,7 @@ fn quote(props: &Props<'_>, reply: &str) -> String {
     }
 }
 
-fn link(title: &str, description: &str, dice: &mut Dice) -> String {
+pub(crate) fn link(title: &str, description: &str, dice: &mut Dice) -> String {
     let page = dice.bits() as u32;
     format!(
         "{{\"title\":{},\"description\":{},\"link_url\":\"https://mall.huicun.example/a/{page:08x}\",\"image_url\":\"https://mall.huicun.example/i/{page:08x}.png\"}}",
@@ -332,7 +244,7 @@ fn link(title: &str, description: &str, dice: &mut Dice) -> String {
     )
 }
 
-fn weapp(title: &str, description: &str) -> String {
+pub(crate) fn weapp(title: &str, description: &str) -> String {
     format!(
         "{{\"title\":{},\"description\":{},\"username\":\"gh_0000huicundemo@app\",\"displayname\":\"禾悦家会员商城\"}}",
         Js(title),
@@ -340,7 +252,7 @@ fn weapp(title: &str, description: &str) -> String {
     )
 }
 
-fn location(props: &Props<'_>, dice: &mut Dice) -> String {
+pub(crate) fn location(props: &Props<'_>, dice: &mut Dice) -> String {
     let company = props.cast.company;
     let store = &company.stores[props.cast.store()];
     let city = &company.words.cities[store.city];
@@ -391,78 +303,6 @@ fn card(props: &Props<'_>, dice: &mut Dice) -> String {
     )
 }
 
-fn mixed(text: &str, props: &Props<'_>, dice: &mut Dice) -> String {
-    let mut items = vec![format!(
-        "{{\"type\":\"text\",\"content\":{}}}",
-        Js(&format!("{{\"content\":{}}}", Js(&format!("{text}\n"))))
-    )];
-    for _ in 0..dice.between(1, 3) {
-        let image = media("image", "", props, dice);
-        items.push(format!("{{\"type\":\"image\",\"content\":{}}}", Js(&image)));
-    }
-    format!("\"mixed\",\"mixed\":{{\"item\":{}}}", List(items))
-}
-
-/// Nesting of forwarded records at most.
-const RECORD_DEPTH_MAX: u8 = 2;
-
-fn chatrecord(props: &Props<'_>, dice: &mut Dice) -> String {
-    format!("\"chatrecord\",\"chatrecord\":{}", record(props, dice, 1))
-}
-
-fn record(props: &Props<'_>, dice: &mut Dice, depth: u8) -> String {
-    let is_room = dice.chance(400);
-    let title = if is_room {
-        "群聊的聊天记录".to_owned()
-    } else {
-        format!("{}的聊天记录", props.sender_name)
-    };
-    let mut time = props.at / 1000 - dice.between(600, 200_000);
-    let mut items = Vec::new();
-    for line in record_lines(props, dice) {
-        time += dice.between(3, 200);
-        let (kind, content) = match dice.below(16) {
-            0 | 1 => ("ChatRecordImage", media("image", "", props, dice)),
-            2 => ("ChatRecordFile", media("file", "报价单.xlsx", props, dice)),
-            3 => ("ChatRecordLink", link("活动页面", &line, dice)),
-            4 => ("ChatRecordLocation", location(props, dice)),
-            5 => ("ChatRecordVoice", media("voice", "", props, dice)),
-            6 => ("ChatRecordVideo", media("video", "", props, dice)),
-            7 => ("ChatRecordWeapp", weapp(&line, "")),
-            8 if depth < RECORD_DEPTH_MAX => ("chatrecord", record(props, dice, depth + 1)),
-            _ => ("ChatRecordText", format!("{{\"content\":{}}}", Js(&line))),
-        };
-        items.push(format!(
-            "{{\"type\":\"{kind}\",\"msgtime\":{time},\"content\":{},\"from_chatroom\":{is_room}}}",
-            Js(&content)
-        ));
-    }
-    format!("{{\"title\":{},\"item\":{}}}", Js(&title), List(items))
-}
-
-/// The texts of some script, as if forwarded from elsewhere.
-fn record_lines(props: &Props<'_>, dice: &mut Dice) -> Vec<String> {
-    let script = loop {
-        let script = dice.pick(props.scripts);
-        if script.setting == Setting::Single {
-            break script;
-        }
-    };
-    let wanted = dice.between(2, 7) as usize;
-    let mut lines = Vec::new();
-    for line in script.lines.iter().take(wanted) {
-        if let Say::Text(template) = dice.pick(&line.says) {
-            let mut text = String::new();
-            props.cast.fill(template, dice, &mut text);
-            lines.push(text);
-        }
-    }
-    if lines.is_empty() {
-        lines.push("好的".to_owned());
-    }
-    lines
-}
-
 fn red_packet(kind: &str, wish: &str, props: &Props<'_>, dice: &mut Dice) -> String {
     let (form, count) = if props.is_room {
         (2, dice.between(5, 30))
@@ -479,182 +319,5 @@ fn red_packet(kind: &str, wish: &str, props: &Props<'_>, dice: &mut Dice) -> Str
     format!(
         "\"{kind}\",\"{key}\":{{\"type\":{form},\"wish\":{},\"totalcnt\":{count},\"totalamount\":{amount}}}",
         Js(wish)
-    )
-}
-
-fn meeting_id(dice: &mut Dice) -> u64 {
-    6_000_000_000_000_000_000 + dice.bits() % 900_000_000_000_000_000
-}
-
-/// The next full hour after `at`, in seconds.
-fn next_hour(at: i64, hours: i64) -> i64 {
-    (at / HOUR + 1 + hours) * HOUR / 1000
-}
-
-fn meeting(topic: &str, props: &Props<'_>, dice: &mut Dice) -> String {
-    let start = next_hour(props.at, dice.between(0, 30));
-    let status = match dice.below(3) {
-        0 => String::new(),
-        1 => ",\"meetingtype\":101".to_owned(),
-        _ => format!(
-            ",\"meetingtype\":102,\"status\":{}",
-            dice.pick(&[1, 1, 1, 2, 3])
-        ),
-    };
-    format!(
-        "\"meeting\",\"meeting\":{{\"topic\":{},\"starttime\":{start},\"endtime\":{},\"address\":\"\",\"remarks\":\"\",\"meetingid\":{}{status}}}",
-        Js(topic),
-        start + 3600,
-        meeting_id(dice)
-    )
-}
-
-fn calendar(title: &str, props: &Props<'_>, dice: &mut Dice) -> String {
-    let company = props.cast.company;
-    let names: Vec<&str> = (0..dice.between(1, 4))
-        .map(|_| {
-            company.employees[dice.below(company.employees.len())]
-                .name
-                .as_str()
-        })
-        .collect();
-    let start = next_hour(props.at, dice.between(1, 60));
-    format!(
-        "\"calendar\",\"calendar\":{{\"title\":{},\"creatorname\":{},\"attendeename\":{},\"starttime\":{start},\"endtime\":{},\"place\":{},\"remarks\":\"\"}}",
-        Js(title),
-        Js(props.sender_name),
-        List(names.into_iter().map(Js).collect()),
-        start + 3600 * dice.between(1, 3),
-        Js(dice.word(&["总部3号会议室", "线上", "门店二楼", ""]))
-    )
-}
-
-fn vote(title: &str, dice: &mut Dice) -> String {
-    let options: &[&str] = match title {
-        "团建去哪" => &["爬山", "漂流", "农家乐", "剧本杀"],
-        "中秋福利选什么" => &["月饼礼盒", "购物卡", "水果箱"],
-        _ => &["周六上午", "周六下午", "周日上午", "周日下午"],
-    };
-    let fields = format!(
-        "\"votetitle\":{},\"voteitem\":{},\"votetype\":{},\"voteid\":\"{:024x}\"",
-        Js(title),
-        List(options.iter().map(|option| Js(option)).collect()),
-        dice.between(101, 102),
-        dice.bits()
-    );
-    if dice.chance(500) {
-        format!("\"vote\",\"vote\":{{{fields}}}")
-    } else {
-        format!("\"vote\",{fields}")
-    }
-}
-
-fn collect(title: &str, props: &Props<'_>, dice: &mut Dice) -> String {
-    let questions: &[(&str, &str)] = match title {
-        "工服尺码登记" => &[("姓名", "Text"), ("身高cm", "Number"), ("尺码", "Text")],
-        "到店活动报名" => &[
-            ("称呼", "Text"),
-            ("到店日期", "Date"),
-            ("到店时间", "Time"),
-            ("人数", "Number"),
-        ],
-        _ => &[("姓名", "Text"), ("体温", "Number"), ("日期", "Date")],
-    };
-    let details: Vec<String> = questions
-        .iter()
-        .map(|(question, kind)| {
-            format!(
-                "{{\"id\":{},\"ques\":\"{question}\",\"type\":\"{kind}\"}}",
-                dice.bits() >> 1
-            )
-        })
-        .collect();
-    format!(
-        "\"collect\",\"collect\":{{\"room_name\":{},\"creator\":{},\"create_time\":\"{} 09:{:02}:00\",\"title\":{},\"details\":{}}}",
-        Js(props.room_name),
-        Js(props.sender_name),
-        date_of(props.at),
-        dice.between(0, 59),
-        Js(title),
-        List(details)
-    )
-}
-
-fn markdown(company: &Company, props: &Props<'_>, dice: &mut Dice) -> String {
-    let store = &company.stores[dice.below(company.stores.len())].name;
-    let who = &company.employees[dice.below(company.employees.len())].name;
-    let (big, small) = (dice.between(20, 300), dice.between(1, 30));
-    match dice.below(5) {
-        0 => format!(
-            "**门店业绩播报** {}\n> {store}：<font color=\"info\">{big}00元</font>\n> 成交{small}单，排名第{}",
-            date_of(props.at).format("%m-%d"),
-            1 + small % 9
-        ),
-        1 => format!(
-            "<font color=\"warning\">超时提醒</font>\n客户消息已 **{big} 分钟**未回复\n>责任人：{who}\n>请尽快处理"
-        ),
-        2 => format!(
-            "### 库存预警\n{store}以下商品低于安全库存：\n- 冰箱 **{small}** 台\n- 奶粉 **{big}** 罐"
-        ),
-        3 => format!(
-            "**质检日报**\n今日抽检会话 {big} 段，疑似违规 <font color=\"warning\">{small}</font> 条\n[查看详情](https://qc.huicun.example/d/{big})"
-        ),
-        _ => format!(
-            "工单 **WX{big}{small:02}** 已派给 {who}\n>预计上门：今天下午\n>状态：<font color=\"comment\">待接单</font>"
-        ),
-    }
-}
-
-fn news(props: &Props<'_>, dice: &mut Dice) -> String {
-    let store = &props.cast.company.stores[props.cast.store()].name;
-    let number = dice.between(1, 52);
-    let title = match dice.below(3) {
-        0 => format!("第{number}周经营周报"),
-        1 => format!("{store}陈列评比结果"),
-        _ => format!("新品上市学习资料（{number}）"),
-    };
-    let fields = |dice: &mut Dice, title: &str| {
-        format!(
-            "\"title\":{},\"description\":\"点击查看\",\"url\":\"https://news.huicun.example/{:06}\",\"picurl\":\"https://news.huicun.example/p.jpg\"",
-            Js(title),
-            dice.between(0, 999_999)
-        )
-    };
-    if dice.chance(200) {
-        return format!("\"news\",\"info\":{{{}}}", fields(dice, &title));
-    }
-    let items: Vec<String> = (0..dice.between(1, 3))
-        .map(|index| {
-            fields(
-                dice,
-                &if index == 0 {
-                    title.clone()
-                } else {
-                    format!("{title}·{}", index + 1)
-                },
-            )
-        })
-        .collect();
-    let items: Vec<String> = items
-        .into_iter()
-        .map(|item| format!("{{{item}}}"))
-        .collect();
-    format!("\"news\",\"info\":{{\"item\":{}}}", List(items))
-}
-
-fn sphfeed(props: &Props<'_>, dice: &mut Dice) -> String {
-    let store = &props.cast.company.stores[props.cast.store()].name;
-    let text = dice.word(&[
-        "今晚8点直播，家电专场",
-        "三分钟学会清洗空调滤网",
-        "宝宝辅食怎么做",
-        "新店探店",
-        "一个视频看懂以旧换新",
-    ]);
-    format!(
-        "\"sphfeed\",\"sphfeed\":{{\"feed_type\":{},\"sph_name\":{},\"feed_desc\":{}}}",
-        dice.pick(&[2, 4, 4, 9]),
-        Js(&format!("禾悦家{store}")),
-        Js(text)
     )
 }

@@ -10,14 +10,13 @@ use chrono::{Days, NaiveDate};
 use super::DemoOptions;
 use super::company::{Company, Role};
 use super::dice::Dice;
-use super::payload::TYPES;
+use super::ledger::{Ledger, Written};
 use super::rhythm::{
     self, DAY, DayKind, HOUR, MINUTE, SECOND, customer_moment, day_kind, day_weight, is_night,
     office_moment,
 };
-use super::script::{SPEAKERS, Script, Setting, place};
-use super::slots::Cast;
-use super::stage::{Actor, Casting, Pending, REST, Stage, Talk, place_of};
+use super::script::{Script, Setting, place};
+use super::stage::{REST, Stage};
 
 /// From here on every message type occurs at least once.
 const ALL_TYPES_FROM: u64 = 500;
@@ -25,19 +24,6 @@ const ALL_TYPES_FROM: u64 = 500;
 const PLANTED_FROM: u64 = 300;
 /// Scenes tried in vain, in a row, before giving up.
 const IDLE_SCENES_MAX: u32 = 10_000;
-
-/// What was written.
-#[derive(Default)]
-pub(crate) struct Written {
-    pub(crate) n_messages: u64,
-    pub(crate) by_type: Vec<u64>,
-    pub(crate) n_scenes: u64,
-    pub(crate) first_seq: u64,
-    pub(crate) last_seq: u64,
-    pub(crate) by_key: [u64; 3],
-    pub(crate) planted: Vec<(String, String)>,
-    pub(crate) consents: Vec<(u32, bool)>,
-}
 
 /// Scripts by setting, with what is needed to choose among them.
 struct Repertoire<'a> {
@@ -52,8 +38,12 @@ impl<'a> Repertoire<'a> {
         fits: impl Fn(&Script) -> bool,
         at: i64,
     ) -> Option<&'a Script> {
+        // Employees do not write to customers at night of their own accord; a greeting is an answer.
+        let is_day = !is_night(at) || !matches!(setting, Setting::Single | Setting::Group);
+        let is_time =
+            |script: &Script| script.may_start(at) && (is_day || !script.is_opened_by_staff());
         let weight = |script: &Script| match (
-            script.setting == setting && script.may_start(at) && fits(script),
+            script.setting == setting && is_time(script) && fits(script),
             script.is_nightly,
             is_night(at),
         ) {
@@ -79,12 +69,12 @@ impl<'a> Repertoire<'a> {
 }
 
 /// Everything that happens, day by day.
-struct Season<'a> {
-    stage: Stage<'a>,
-    company: &'a Company,
+pub(crate) struct Season<'a> {
+    pub(crate) stage: Stage<'a>,
+    pub(crate) company: &'a Company,
     repertoire: Repertoire<'a>,
-    relation_busy: Vec<i64>,
-    room_busy: Vec<i64>,
+    pub(crate) relation_busy: Vec<i64>,
+    pub(crate) room_busy: Vec<i64>,
     /// Relations that begin in the period, by time, and how many have been welcomed.
     new_friends: Vec<u32>,
     n_welcomed: usize,
@@ -134,64 +124,6 @@ pub(crate) fn write_messages<W: Write>(
     ledger.written.planted = season.stage.planted;
     ledger.written.consents = season.stage.consents;
     Ok(ledger.written)
-}
-
-/// Gives out seqs and key versions.
-struct Ledger {
-    dice: Dice,
-    next_seq: u64,
-    /// From here on the second key is used; for some hours both.
-    rotation_ms: i64,
-    written: Written,
-    line: Vec<u8>,
-}
-
-impl Ledger {
-    fn new(options: &DemoOptions, company: &Company) -> Self {
-        let mut dice = Dice::new(options.seed, 3);
-        let next_seq = dice.between(20_000, 90_000) as u64;
-        let middle = company.start_ms + i64::from(options.days / 2) * DAY + 10 * HOUR + 30 * MINUTE;
-        let written = Written {
-            first_seq: next_seq,
-            by_type: vec![0; TYPES.len()],
-            ..Written::default()
-        };
-        Self {
-            dice,
-            next_seq,
-            rotation_ms: middle,
-            written,
-            line: Vec::new(),
-        }
-    }
-
-    fn write<W: Write>(&mut self, pending: &Pending, out: &mut W) -> io::Result<()> {
-        let key = match pending.at - self.rotation_ms {
-            ..0 => 1,
-            0..10_800_000 => 1 + usize::from(self.dice.chance(500)),
-            _ => 2,
-        };
-        let seq = self.next_seq;
-        self.line.clear();
-        write!(
-            self.line,
-            "{{\"seq\":{seq},\"publickey_ver\":{key},\"message\":{}}}\n",
-            pending.json
-        )?;
-        out.write_all(&self.line)?;
-        // Seqs are not dense: other traffic of the company takes some.
-        self.next_seq += if self.dice.chance(6) {
-            self.dice.between(2, 40) as u64
-        } else {
-            1
-        };
-        let written = &mut self.written;
-        written.last_seq = seq;
-        written.n_messages += 1;
-        written.by_type[pending.kind] += 1;
-        written.by_key[key] += 1;
-        Ok(())
-    }
 }
 
 impl<'a> Season<'a> {
@@ -258,60 +190,6 @@ impl<'a> Season<'a> {
         self.stage.dice.bits()
     }
 
-    fn pair(&self, script: &Script, relation: u32, at: i64, seed: u64) -> Casting<'a> {
-        let relation = &self.company.relations[relation as usize];
-        let (employee, customer) = (
-            Actor::Employee(relation.employee),
-            Actor::Customer(relation.customer),
-        );
-        let mut actors = [None; SPEAKERS.len()];
-        for (who, speaker) in SPEAKERS.iter().enumerate() {
-            actors[who] = match *speaker {
-                "C" => Some(customer),
-                "E" => Some(employee),
-                _ => None,
-            };
-        }
-        let cast = Cast::new(
-            self.company,
-            script,
-            seed,
-            at,
-            relation.employee,
-            Some(relation.customer),
-        );
-        Casting {
-            actors,
-            talk: Talk::Pair(employee, customer),
-            cast,
-            place: place::SINGLE,
-        }
-    }
-
-    /// A relation that is alive and idle at `at`, preferring those who talk much.
-    fn idle_relation(&mut self, at: i64, fits: impl Fn(&Company, u32) -> bool) -> Option<u32> {
-        let company = self.company;
-        let n = company.relations.len();
-        for attempt in 0..40 {
-            let index = if attempt < 20 {
-                self.stage.dice.skewed(n)
-            } else {
-                self.stage.dice.below(n)
-            } as u32;
-            let relation = &company.relations[index as usize];
-            let is_idle = self.relation_busy[index as usize] <= at || attempt >= 36;
-            if relation.is_active(at)
-                && is_idle
-                && company.is_employed(relation.employee, at)
-                && fits(company, index)
-            {
-                return Some(index);
-            }
-        }
-        let first = &company.relations[0];
-        (first.is_active(at) && fits(company, 0)).then_some(0)
-    }
-
     fn single(&mut self, day: NaiveDate, midnight: i64) {
         let at = customer_moment(&mut self.stage.dice, midnight);
         let is_off = day_kind(day) != DayKind::Working;
@@ -366,107 +244,6 @@ impl<'a> Season<'a> {
         }
     }
 
-    /// The members present at `at`, as speakers: the customers first spoken to, the staff in charge.
-    fn room_casting(
-        &mut self,
-        script: &Script,
-        index: usize,
-        at: i64,
-        seed: u64,
-    ) -> Option<Casting<'a>> {
-        let room = &self.company.rooms[index];
-        if at <= room.created_ms {
-            return None;
-        }
-        let mut staff: Vec<u32> = room
-            .staff
-            .iter()
-            .filter(|member| member.is_present(at))
-            .map(|member| member.who)
-            .collect();
-        let mut guests: Vec<u32> = room
-            .guests
-            .iter()
-            .filter(|member| member.is_present(at))
-            .map(|member| member.who)
-            .collect();
-        if staff.is_empty()
-            || (room.is_external() && guests.is_empty())
-            || (!room.is_external() && staff.len() < 2)
-        {
-            return None;
-        }
-        let in_charge = match room.responsible {
-            Some((who, from)) if from <= at => who,
-            _ => room.owner,
-        };
-        let front = staff.iter().position(|who| *who == in_charge).unwrap_or(0);
-        staff.swap(0, front);
-        for place in 1..staff.len().min(4) {
-            let other = place + self.stage.dice.below(staff.len() - place);
-            staff.swap(place, other);
-        }
-        for place in 0..guests.len().min(5) {
-            let other = place + self.stage.dice.skewed(guests.len() - place);
-            guests.swap(place, other);
-        }
-        let employee = |place: usize| staff.get(place).map(|who| Actor::Employee(*who));
-        let guest = |place: usize| guests.get(place).map(|who| Actor::Customer(*who));
-        let is_team = !room.is_external();
-        let mut actors = [None; SPEAKERS.len()];
-        for (who, speaker) in SPEAKERS.iter().enumerate() {
-            actors[who] = match (*speaker, is_team) {
-                ("C", false) => guest(0),
-                ("C2", false) => guest(1),
-                ("C3", false) => guest(2),
-                ("C4", false) => guest(3),
-                ("C5", false) => guest(4),
-                ("E" | "L", _) => employee(0),
-                ("E2", false) => employee(1).or(employee(0)),
-                ("A" | "E2" | "C", true) => employee(1),
-                ("B", true) => employee(2),
-                ("D", true) => employee(3),
-                ("R", true) => room.robot.map(Actor::Robot),
-                _ => None,
-            };
-        }
-        let mut cast = Cast::new(
-            self.company,
-            script,
-            seed,
-            at,
-            staff[0],
-            guests.first().copied(),
-        );
-        cast.other = guests.get(1).or(guests.first()).copied();
-        let talk = Talk::Room(index);
-        Some(Casting {
-            actors,
-            talk,
-            cast,
-            place: place_of(talk, self.company),
-        })
-    }
-
-    fn idle_room(&mut self, at: i64, is_external: bool) -> Option<usize> {
-        let n_external = self.company.n_external_rooms;
-        let (first, n) = if is_external {
-            (0, n_external)
-        } else {
-            (n_external, self.company.rooms.len() - n_external)
-        };
-        if n == 0 {
-            return None;
-        }
-        for attempt in 0..12 {
-            let index = first + self.stage.dice.skewed(n);
-            if self.room_busy[index] <= at || attempt >= 9 {
-                return Some(index);
-            }
-        }
-        None
-    }
-
     fn group(&mut self, midnight: i64) {
         let at = customer_moment(&mut self.stage.dice, midnight);
         if let Some(room) = self.idle_room(at, true) {
@@ -500,37 +277,6 @@ impl<'a> Season<'a> {
             let end = self.stage.play(script, &casting, at);
             self.room_busy[room] = end.min(at + REST) + 10 * MINUTE;
         }
-    }
-
-    fn colleagues(&mut self, script: &Script, at: i64, seed: u64) -> Option<Casting<'a>> {
-        let company = self.company;
-        let one = self.stage.dice.below(company.employees.len()) as u32;
-        let unit = &company.departments[company.employees[one as usize].departments[0]].staff;
-        let other = if unit.len() > 1 && self.stage.dice.chance(700) {
-            unit[self.stage.dice.below(unit.len())]
-        } else {
-            self.stage.dice.below(company.employees.len()) as u32
-        };
-        if one == other || !company.is_employed(one, at) || !company.is_employed(other, at) {
-            return None;
-        }
-        let (first, second) = (Actor::Employee(one), Actor::Employee(other));
-        let mut actors = [None; SPEAKERS.len()];
-        for (who, speaker) in SPEAKERS.iter().enumerate() {
-            actors[who] = match *speaker {
-                "A" | "E" => Some(first),
-                "B" | "E2" | "C" => Some(second),
-                _ => None,
-            };
-        }
-        let customer = self.stage.dice.below(company.customers.len()) as u32;
-        let cast = Cast::new(company, script, seed, at, one, Some(customer));
-        Some(Casting {
-            actors,
-            talk: Talk::Pair(first, second),
-            cast,
-            place: place::INTERNAL,
-        })
     }
 
     fn internal(&mut self, midnight: i64) {

@@ -66,6 +66,7 @@ pub(crate) enum Slot {
     Model2,
     Price,
     Deal,
+    Off,
     Noun,
     Size,
     Feature,
@@ -140,6 +141,13 @@ pub(crate) struct Script {
 }
 
 impl Script {
+    /// Whether an employee has the first word.
+    pub(crate) fn is_opened_by_staff(&self) -> bool {
+        self.lines
+            .first()
+            .is_some_and(|line| !SPEAKERS[line.who].starts_with('C'))
+    }
+
     /// Whether its hours and dates allow it to start at `at`.
     pub(crate) fn may_start(&self, at: i64) -> bool {
         let day = date_of(at);
@@ -384,6 +392,7 @@ fn read_slot(name: &str, words: &Words) -> Result<Slot, String> {
         "model2" => Slot::Model2,
         "price" => Slot::Price,
         "deal" => Slot::Deal,
+        "off" => Slot::Off,
         "noun" => Slot::Noun,
         "size" => Slot::Size,
         "feature" => Slot::Feature,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use chrono::{Datelike, Days};
 
-use super::company::{Company, Role};
+use super::company::{Company, Employee, Role};
 use super::dice::{Dice, mix};
 use super::rhythm::date_of;
 use super::script::{Part, Script, Slot, Template};
@@ -24,6 +24,8 @@ pub(crate) struct Cast<'a> {
     pub(crate) customer: Option<u32>,
     /// Somebody else of the room, for `{at}`.
     pub(crate) other: Option<u32>,
+    /// The colleague who is at hand, for `{colleague}`.
+    pub(crate) partner: Option<u32>,
     product: usize,
     product2: usize,
 }
@@ -56,6 +58,7 @@ impl<'a> Cast<'a> {
             employee,
             customer,
             other: None,
+            partner: None,
             product,
             product2,
         }
@@ -120,6 +123,11 @@ impl<'a> Cast<'a> {
             ),
             Slot::Price => write!(out, "{}{}", product.price, dice.word(&["", "", "元"])),
             Slot::Deal => write!(out, "{}{}", self.deal(), dice.word(&["", "", "元", "块"])),
+            Slot::Off => write!(
+                out,
+                "{}",
+                (product.price * (3 + self.roll(28, 8) as u32) / 1000 * 10).max(5)
+            ),
             Slot::Noun => out.write_str(product.noun),
             Slot::Size => out.write_str(product.size),
             Slot::Feature => out.write_str(self.of(6, &product.features)),
@@ -199,7 +207,10 @@ impl<'a> Cast<'a> {
         };
     }
 
-    fn colleague(&self) -> &super::company::Employee {
+    fn colleague(&self) -> &Employee {
+        if let Some(partner) = self.partner {
+            return &self.company.employees[partner as usize];
+        }
         let own = &self.company.employees[self.employee as usize];
         let unit = &self.company.departments[own.departments[0]].staff;
         let who = unit[self.roll(25, unit.len() as u64) as usize];

@@ -1,43 +1,19 @@
 //! Plays a script with a cast: who says what when, as archived messages.
 //!
-//! Knows nothing of days and shares of settings (that is `calendar_of_scenes`); it keeps what
+//! Knows nothing of days and shares of settings (that is `scenes`); it keeps what
 //! has been said but not yet written, and how many of each type there are, so that the rarer
 //! types can be spliced into talks until their share is met.
 
 use std::fmt::Write;
 
+use super::actors::{Actor, Casting, Talk, place_of, side, turn_of};
 use super::company::{Company, Room};
 use super::dice::Dice;
 use super::json::{Js, List};
 use super::payload::{Props, TEXT, TYPES, body, text_body, type_number};
 use super::rhythm::{HOUR, MINUTE, SECOND, Turn, gap, is_night};
-use super::script::{Line, SPEAKERS, Say, Script, Setting, place};
-use super::slots::{Cast, as_customer, as_employee};
-
-/// Somebody who speaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Actor {
-    Employee(u32),
-    Customer(u32),
-    Robot(usize),
-}
-
-/// Where it is said.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Talk {
-    Pair(Actor, Actor),
-    Room(usize),
-}
-
-/// Who plays whom, and where.
-#[derive(Clone, Copy)]
-pub(crate) struct Casting<'a> {
-    pub(crate) actors: [Option<Actor>; SPEAKERS.len()],
-    pub(crate) talk: Talk,
-    pub(crate) cast: Cast<'a>,
-    /// A bit of [`place`]: which inserts may be spliced in; 0 for none.
-    pub(crate) place: u8,
-}
+use super::script::{Line, Say, Script, Setting, place};
+use super::slots::{as_customer, as_employee};
 
 /// A message that waits for its day to be written.
 pub(crate) struct Pending {
@@ -188,14 +164,14 @@ impl<'a> Stage<'a> {
         }
         // A room of two or three is no place for votes and the like.
         let is_small = casting.place == place::GROUP && casting.actors[2].is_none();
-        let place = if is_small {
-            place::SINGLE
+        let places = if is_small {
+            place::SINGLE | place::GROUP
         } else {
             casting.place
         };
         let is_behind = |insert: &&&Script| {
             let number = number_of(insert.name);
-            insert.on & place != 0
+            insert.on & places == places
                 && insert.name != last
                 && casting.actors[insert.lines[0].who].is_some()
                 && self.made[number] * 100_000 + 100_000 <= TYPES[number].1 * self.n_made
@@ -211,7 +187,7 @@ impl<'a> Stage<'a> {
         let permille = match (script.is_slow, has_answer) {
             (true, false) => 70,
             (true, true) => 35,
-            (false, false) => 30,
+            (false, false) => 20,
             (false, true) => 9,
         };
         let night = if is_night(now) { 2 } else { 1 };
@@ -356,10 +332,8 @@ impl<'a> Stage<'a> {
             return None;
         }
         let (first, second) = text.split_once(['，', ' '])?;
-        (!first.trim().is_empty()
-            && !second.trim().is_empty()
-            && !first.contains(['【', '@', '：']))
-        .then_some((first, second))
+        (first.len() > 5 && second.len() > 5 && !first.contains(['【', '@', '：']))
+            .then_some((first, second))
     }
 
     fn body(
@@ -564,34 +538,5 @@ fn is_recall(line: &Line) -> bool {
     matches!(line.says.first(), Some(Say::Payload("recall", _)))
 }
 
-/// 0 employees, 1 customers, 2 robots.
-fn side(actor: Actor) -> u8 {
-    match actor {
-        Actor::Employee(_) => 0,
-        Actor::Customer(_) => 1,
-        Actor::Robot(_) => 2,
-    }
-}
-
-fn turn_of(before: Actor, actor: Actor) -> Turn {
-    match (before, actor) {
-        (one, other) if one == other => Turn::SameSpeaker,
-        (Actor::Customer(_), Actor::Customer(_)) => Turn::AmongCustomers,
-        (Actor::Customer(_), _) => Turn::ToEmployee,
-        (_, Actor::Customer(_)) => Turn::ToCustomer,
-        _ => Turn::AmongColleagues,
-    }
-}
-
 /// Time that must pass after a scene before the same two begin another.
 pub(crate) const REST: i64 = 2 * HOUR;
-
-/// The place of a talk for inserts.
-pub(crate) fn place_of(talk: Talk, company: &Company) -> u8 {
-    match talk {
-        Talk::Pair(Actor::Employee(_), Actor::Employee(_)) => place::INTERNAL,
-        Talk::Pair(..) => place::SINGLE,
-        Talk::Room(room) if company.rooms[room].is_external() => place::GROUP,
-        Talk::Room(_) => place::TEAM,
-    }
-}

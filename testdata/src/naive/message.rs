@@ -56,8 +56,10 @@ impl Message {
             call_ms: call_ms(message, &msgtype, at),
             msgtype: if is_switch && msgtype.is_empty() {
                 "switch".to_owned()
-            } else {
+            } else if text::is_known(&msgtype) {
                 msgtype
+            } else {
+                "unknown".to_owned()
             },
             action,
             folded: fold(&text),

@@ -11,7 +11,11 @@ const NESTING_MAX: usize = 32;
 pub(super) fn text_of(message: &Value) -> String {
     let msgtype = string_at(message, "msgtype");
     let mut parts = Vec::new();
-    collect_parts(msgtype, payload(message, msgtype), &mut parts, 0);
+    if is_known(msgtype) || msgtype.is_empty() {
+        collect_parts(msgtype, payload(message, msgtype), &mut parts, 0);
+    } else if let Some(payload) = message.get(msgtype) {
+        collect_visible(payload, &mut parts);
+    }
     parts.retain(|part| !part.is_empty());
     parts.join("\n")
 }
@@ -30,6 +34,67 @@ pub(super) fn payload<'a>(message: &'a Value, msgtype: &str) -> &'a Value {
         }
     }
     message
+}
+
+/// The types of the sdk sheet 5.3; a message of any other is archived as `unknown`.
+const KNOWN: [&str; 34] = [
+    "text",
+    "image",
+    "revoke",
+    "agree",
+    "disagree",
+    "voice",
+    "video",
+    "card",
+    "location",
+    "emotion",
+    "file",
+    "link",
+    "weapp",
+    "chatrecord",
+    "mixed",
+    "todo",
+    "vote",
+    "collect",
+    "redpacket",
+    "external_redpacket",
+    "meeting",
+    "meeting_notification",
+    "docmsg",
+    "markdown",
+    "news",
+    "calendar",
+    "meeting_voice_call",
+    "voip_doc_share",
+    "sphfeed",
+    "voiptext",
+    "qydiskfile",
+    "switch",
+    "solitaire",
+    "note",
+];
+
+pub(super) fn is_known(msgtype: &str) -> bool {
+    KNOWN.contains(&msgtype)
+}
+
+/// Every string of an unknown payload that is no id, address or hash by its key's ending.
+fn collect_visible(value: &Value, parts: &mut Vec<String>) {
+    match value {
+        Value::String(text) => parts.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect_visible(item, parts)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                if !["id", "url", "md5sum", "type"]
+                    .iter()
+                    .any(|end| key.ends_with(end))
+                {
+                    collect_visible(value, parts);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn collect_parts(msgtype: &str, payload: &Value, parts: &mut Vec<String>, depth: usize) {

@@ -670,8 +670,8 @@ fn text_is_what_a_reader_sees() {
         ""
     );
     assert_eq!(
-        text(json!({"msgtype": "hologram", "hologram": {"content": "x"}})),
-        ""
+        text(json!({"msgtype": "hologram", "hologram": {"caption": "x", "fileid": "f"}})),
+        "x"
     );
     assert_eq!(
         text(json!({"action": "switch", "time": 1, "user": "z"})),
@@ -847,7 +847,7 @@ fn random_companies_are_repeatable_and_reach_the_boundaries() {
         "other",
         "revoke",
         "switch",
-        "hologram",
+        "unknown",
         "voiptext",
         "meeting_voice_call",
         "vote",

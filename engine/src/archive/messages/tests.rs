@@ -16,7 +16,7 @@ fn row(seq: i64, msgid: &str, content_hash: i64) -> MessageRow {
         text: "您好".into(),
         payload: "{}".into(),
         media: None,
-        call_seconds: None,
+        call_ms: None,
         revokes_msgid: None,
         status: Status::Ok,
         reason: None,

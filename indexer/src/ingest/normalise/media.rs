@@ -39,7 +39,10 @@ pub(super) fn of(known: Known, payload: Json<'_>, begins_at_ms: Option<i64>) -> 
         Known::Video => ("filesize", count(payload, "play_length")),
         Known::Voice => ("voice_size", count(payload, "play_length")),
         Known::Emotion => ("imagesize", None),
-        Known::MeetingVoiceCall => ("filesize", call_seconds(known, payload, begins_at_ms)),
+        Known::MeetingVoiceCall => (
+            "filesize",
+            call_ms(known, payload, begins_at_ms).map(|ms| ms / 1000),
+        ),
         _ => return None,
     };
     Some(Media {
@@ -54,18 +57,14 @@ pub(super) fn of(known: Known, payload: Json<'_>, begins_at_ms: Option<i64>) -> 
 /// How long a call lasted: said by `voiptext`, and from the message's time to its
 /// `endtime` for `meeting_voice_call`. None when the message's time is not known (0)
 /// or lies behind the end.
-pub(super) fn call_seconds(
-    known: Known,
-    payload: Json<'_>,
-    begins_at_ms: Option<i64>,
-) -> Option<i64> {
+pub(super) fn call_ms(known: Known, payload: Json<'_>, begins_at_ms: Option<i64>) -> Option<i64> {
     match known {
-        Known::VoipText => count(payload, "callduration"),
+        Known::VoipText => count(payload, "callduration")?.checked_mul(1000),
         Known::MeetingVoiceCall => {
             let begins_at_ms = begins_at_ms.filter(|ms| *ms > 0)?;
             let ends_at_ms = time::millis(payload.get("endtime")?)?;
-            let seconds = ends_at_ms / 1000 - begins_at_ms / 1000;
-            (seconds >= 0).then_some(seconds)
+            let lasted_ms = ends_at_ms - begins_at_ms;
+            (lasted_ms >= 0).then_some(lasted_ms)
         }
         _ => None,
     }

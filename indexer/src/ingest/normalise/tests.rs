@@ -59,7 +59,7 @@ fn a_text_message_becomes_columns() {
     assert_eq!(normalised.text, "您好\n\"再见\"");
     assert_eq!(normalised.payload, source.to_string());
     assert_eq!(normalised.media, None);
-    assert_eq!(normalised.call_seconds, None);
+    assert_eq!(normalised.call_ms, None);
     assert_eq!(normalised.revokes_msgid, None);
 }
 
@@ -559,20 +559,17 @@ fn a_call_lasts_what_it_says_or_until_its_end() {
         "voiptext",
         json!({"info": {"callduration": 9, "invitetype": 2}}),
     );
-    assert_eq!(read(&voip).call_seconds, Some(9));
+    assert_eq!(read(&voip).call_ms, Some(9000));
     let call = |msgtime: i64, endtime: Value| {
         let own = json!({"msgtime": msgtime, "meeting_voice_call": {"endtime": endtime, "sdkfileid": "F"}});
         read(&message("meeting_voice_call", own))
     };
     let normalised = call(1_700_000_000_900, json!(1_700_000_055));
-    assert_eq!(normalised.call_seconds, Some(55));
-    assert_eq!(normalised.media.unwrap().seconds, Some(55));
-    assert_eq!(
-        call(1_700_000_000_000, json!(1_600_000_000)).call_seconds,
-        None
-    );
-    assert_eq!(call(0, json!(1_700_000_055)).call_seconds, None);
-    assert_eq!(call(1_700_000_000_000, json!("x")).call_seconds, None);
+    assert_eq!(normalised.call_ms, Some(54_100));
+    assert_eq!(normalised.media.unwrap().seconds, Some(54));
+    assert_eq!(call(1_700_000_000_000, json!(1_600_000_000)).call_ms, None);
+    assert_eq!(call(0, json!(1_700_000_055)).call_ms, None);
+    assert_eq!(call(1_700_000_000_000, json!("x")).call_ms, None);
 }
 
 // ---- tolerant reading

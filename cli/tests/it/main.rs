@@ -1,0 +1,14 @@
+//! End-to-end tests through the binary and HTTP, as a user would: one test program, because
+//! linking is what costs.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
+mod formats;
+mod http;
+mod kill;
+mod naive;
+mod refusals;
+mod support;

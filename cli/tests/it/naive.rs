@@ -1,0 +1,264 @@
+//! The answers of the binary equal those of the naive model: on random companies full of edge
+//! cases, and on real chats where this machine has them.
+
+use std::path::Path;
+
+use huicun_testdata::naive::{Company, Filters, random_company, random_rules};
+use serde_json::{Map, Value};
+
+use crate::support::{Installation, real_data};
+
+/// Equal up to the last bits of sums taken in another order.
+fn same(ours: &Value, naive: &Value) -> bool {
+    match (ours, naive) {
+        (Value::Number(a), Value::Number(b)) => {
+            let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+            (a - b).abs() <= 1e-9 * a.abs().max(b.abs()).max(1.0)
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
+        _ => ours == naive,
+    }
+}
+
+/// Compares the keys that the naive row has.
+#[track_caller]
+fn assert_same_rows(what: &str, ours: &[Value], naive: &[Value]) {
+    for (index, (ours, naive)) in ours.iter().zip(naive).enumerate() {
+        for (key, expected) in naive.as_object().unwrap() {
+            let found = ours.get(key).unwrap_or(&Value::Null);
+            assert!(
+                same(found, expected),
+                "{what}, row {index}, `{key}`: found {found}, expected {expected}\n{ours}\n{naive}"
+            );
+        }
+    }
+    assert_eq!(ours.len(), naive.len(), "{what}: number of rows");
+}
+
+const EVERY: [Option<&str>; 4] = [None, Some("day"), Some("week"), Some("month")];
+
+fn check_lists(
+    run: &Installation,
+    company: &Company,
+    (from, to): (&str, &str),
+    slices: &[Option<&str>],
+) {
+    let dialogues = run
+        .run(&["dialogues", "--from", from, "--to", to])
+        .ok()
+        .rows();
+    assert_same_rows("dialogues", &dialogues, &company.dialogues(from, to));
+    for by in slices.iter().copied() {
+        let mut arguments = vec!["report", "employees", "--from", from, "--to", to];
+        arguments.extend(by.map(|by| ["--by", by]).into_iter().flatten());
+        let ours = run.run(&arguments).ok().rows();
+        let naive = company.report_employees(from, to, by);
+        let listed: Vec<&str> = naive
+            .iter()
+            .filter_map(|row| row["userid"].as_str())
+            .collect();
+        // Ids that only later metrics know may be listed by the engine; never the reverse.
+        let ours: Vec<Value> = ours
+            .into_iter()
+            .filter(|row| {
+                let userid = row["userid"].as_str().unwrap();
+                listed.contains(&userid) || !row["name"].is_null() || has_facts(row)
+            })
+            .collect();
+        assert_same_rows(&format!("report by {by:?}"), &ours, &naive);
+    }
+}
+
+fn has_facts(row: &Value) -> bool {
+    let is_fact = |(key, value): (&String, &Value)| {
+        !matches!(key.as_str(), "userid" | "name" | "period")
+            && value.as_f64().is_some_and(|n| n != 0.0)
+    };
+    row.as_object().unwrap().iter().any(is_fact)
+}
+
+fn check_search(run: &Installation, company: &Company, literals: &[&str]) {
+    for literal in literals {
+        // Quoted, so that what the query language means by its characters does not matter.
+        let quoted = format!("\"{}\"", literal.replace('\\', "\\\\").replace('"', "\\\""));
+        let ours = run.run(&["search", &quoted, "--limit", "0"]).ok().rows();
+        let naive = company.search(&[literal], &Filters::default());
+        assert_same_rows(&format!("search {literal:?}"), &ours, &naive);
+    }
+}
+
+fn import(run: &Installation, lines: &[String], directory: &[(String, Value)]) {
+    for (table, row) in directory {
+        let file = run.path(&format!("directory/{table}.ndjson"));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let mut text = std::fs::read_to_string(&file).unwrap_or_default();
+        text.push_str(&format!("{row}\n"));
+        std::fs::write(&file, text).unwrap();
+    }
+    if !directory.is_empty() {
+        let folder = run.path("directory");
+        run.run(&["import", "directory", folder.to_str().unwrap()])
+            .ok();
+    }
+    let file = run.write("messages.ndjson", &(lines.join("\n") + "\n"));
+    run.run(&["import", "messages", file.to_str().unwrap()])
+        .ok();
+}
+
+#[test]
+fn random_companies_are_answered_as_the_naive_model_does() {
+    for seed in 0..12 {
+        let (lines, directory) = random_company(seed);
+        let rules = random_rules(seed);
+        let mut company = Company::new();
+        *company.rules() = rules.clone();
+        company.begin_import();
+        lines.iter().for_each(|line| company.add_message_line(line));
+        for (table, row) in &directory {
+            company.add_directory_row(table, row);
+        }
+        let run = Installation::new();
+        let file = run.write("rules.toml", &rules.to_toml());
+        run.run(&["rules", "apply", file.to_str().unwrap()]).ok();
+        import(&run, &lines, &directory);
+        let everything = company.search(&[], &Filters::default());
+        let first = everything.last().unwrap()["at"].as_str().unwrap()[..10].to_string();
+        let last = everything[0]["at"].as_str().unwrap()[..10].to_string();
+        println!(
+            "seed {seed}: {} messages, {first} to {last}",
+            everything.len()
+        );
+        let from = if first.as_str() < "2000" {
+            "2024-01-01"
+        } else {
+            &first
+        };
+        check_lists(&run, &company, (from, &last), &EVERY);
+        let words: Vec<String> = everything
+            .iter()
+            .step_by(7)
+            .filter_map(|row| row["text"].as_str())
+            .filter(|text| !text.is_empty())
+            .map(|text| text.chars().skip(1).take(2).collect())
+            .filter(|word: &String| !word.is_empty())
+            .take(12)
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        check_search(&run, &company, &words);
+        check_filters(&run, &company, &directory);
+    }
+}
+
+fn check_filters(run: &Installation, company: &Company, directory: &[(String, Value)]) {
+    let ids = |table: &str, key: &str| -> Vec<String> {
+        directory
+            .iter()
+            .filter(|(name, _)| name == table)
+            .filter_map(|(_, row)| row[key].as_str().map(String::from))
+            .take(3)
+            .collect()
+    };
+    type Set = fn(&mut Filters, String);
+    let filters: [(&str, Vec<String>, Set); 5] = [
+        ("--employee", ids("employees", "userid"), |f, id| {
+            f.employees = vec![id]
+        }),
+        (
+            "--customer",
+            ids("customers", "external_userid"),
+            |f, id| f.customers = vec![id],
+        ),
+        ("--department", ids("departments", "id"), |f, id| {
+            f.departments = vec![id]
+        }),
+        ("--room", ids("groups", "chat_id"), |f, id| {
+            f.rooms = vec![id]
+        }),
+        (
+            "--kind",
+            [
+                "single_external",
+                "single_internal",
+                "group_external",
+                "group_internal",
+                "other",
+            ]
+            .map(String::from)
+            .to_vec(),
+            |f, id| f.kinds = vec![id],
+        ),
+    ];
+    for (flag, values, set) in filters {
+        for value in values {
+            let mut wanted = Filters::default();
+            set(&mut wanted, value.clone());
+            let ours = run
+                .run(&["search", "", flag, &value, "--limit", "0"])
+                .ok()
+                .rows();
+            let naive = company.search(&[], &wanted);
+            assert_same_rows(&format!("search {flag} {value}"), &ours, &naive);
+        }
+    }
+}
+
+fn read_ndjson(path: &Path) -> Vec<String> {
+    let mut text = String::new();
+    let mut input = huicun_indexer::ingest::import::open(path).unwrap();
+    std::io::Read::read_to_string(&mut input, &mut text).unwrap();
+    text.lines().map(String::from).collect()
+}
+
+fn real(name: &str) -> Option<(Installation, Company)> {
+    let folder = real_data(name)?;
+    let (messages, directory) = (folder.join("messages.ndjson.zst"), folder.join("directory"));
+    let run = Installation::new();
+    run.run(&["import", "directory", directory.to_str().unwrap()])
+        .ok();
+    run.run(&["import", "messages", messages.to_str().unwrap()])
+        .ok();
+    let mut company = Company::new();
+    company.begin_import();
+    for line in read_ndjson(&messages) {
+        company.add_message_line(&line);
+    }
+    for file in std::fs::read_dir(&directory).unwrap() {
+        let file = file.unwrap().path();
+        let table = file.file_stem().unwrap().to_str().unwrap().to_string();
+        for line in read_ndjson(&file) {
+            let row: Map<String, Value> = serde_json::from_str(&line).unwrap();
+            company.add_directory_row(&table, &Value::Object(row));
+        }
+    }
+    Some((run, company))
+}
+
+#[test]
+fn real_single_chats_are_answered_as_the_naive_model_does() {
+    let Some((run, company)) = real("singles") else {
+        return;
+    };
+    check_lists(&run, &company, ("2024-09-16", "2024-10-15"), &EVERY);
+    check_lists(
+        &run,
+        &company,
+        ("2024-09-28", "2024-10-08"),
+        &[None, Some("week")],
+    );
+    check_search(
+        &run,
+        &company,
+        &["谢谢", "酒店", "发货", "4.5", "？", "的", "韵达快递"],
+    );
+}
+
+#[test]
+fn real_group_chats_are_answered_as_the_naive_model_does() {
+    let Some((run, company)) = real("groups") else {
+        return;
+    };
+    check_lists(&run, &company, ("2010-01-01", "2014-12-31"), &[None]);
+    check_search(&run, &company, &["投影幕", "XDD", "攤位"]);
+}
