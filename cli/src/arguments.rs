@@ -275,7 +275,7 @@ pub enum TokenCommand {
 pub enum TapeCommand {
     /// Seal NDJSON messages into a new folder, with fresh private keys beside it.
     Make {
-        /// NDJSON files, as `import messages` takes them, uncompressed (`-` is stdin).
+        /// A file of NDJSON as `import messages` takes it (`-` is stdin).
         #[arg(required = true, value_name = "FILE")]
         file: PathBuf,
         /// The folder to make.

@@ -17,8 +17,6 @@ use crate::signals;
 
 pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result<(), Failure> {
     let (config, corp) = read_config(config)?;
-    let home = Home::open_or_create(data)?;
-    let (_, rules) = State::open(&home.state())?.rules()?;
     let status = Arc::new(Status::default());
     let stop = Stop::default();
     let on_signal = stop.clone();
@@ -27,18 +25,23 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
         corp: &corp,
         settings: &config.pull,
         worker: worker_command()?,
-        zone: rules.zone()?,
         status: Arc::clone(&status),
         stop,
     };
+    let prepared = pull.prepare()?;
+    let home = Home::open_or_create(data)?;
+    let (_, rules) = State::open(&home.state())?.rules()?;
     let until = if options.once {
         Until::CaughtUp
     } else {
         Until::Stopped
     };
     let started = std::time::Instant::now();
-    let outcome = pull.run(&home, until).await;
-    report(&status, started.elapsed().as_secs_f64());
+    let outcome = pull.run(prepared, &home, rules.zone()?, until).await;
+    // A pull that failed before it brought anything has only its error to tell.
+    if outcome.is_ok() || status.n_delivered.load(Ordering::Relaxed) > 0 {
+        report(&status, started.elapsed().as_secs_f64());
+    }
     Ok(outcome?)
 }
 

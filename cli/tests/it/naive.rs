@@ -89,6 +89,23 @@ fn check_search(run: &Installation, company: &Company, literals: &[&str]) {
     }
 }
 
+/// What is left out by `-` is exactly the rest.
+fn check_negation(run: &Installation, company: &Company, word: &str) {
+    let every = company.search(&[], &Filters::default());
+    let with: Vec<String> = company
+        .search(&[word], &Filters::default())
+        .iter()
+        .map(|row| row["msgid"].to_string())
+        .collect();
+    let without: Vec<Value> = every
+        .into_iter()
+        .filter(|row| !with.contains(&row["msgid"].to_string()))
+        .collect();
+    let query = format!("-\"{word}\"");
+    let ours = run.run(&["search", &query, "--limit", "0"]).ok().rows();
+    assert_same_rows(&format!("search {query}"), &ours, &without);
+}
+
 fn import(run: &Installation, lines: &[String], directory: &[(String, Value)]) {
     for (table, row) in directory {
         let file = run.path(&format!("directory/{table}.ndjson"));
@@ -147,6 +164,7 @@ fn random_companies_are_answered_as_the_naive_model_does() {
             .collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         check_search(&run, &company, &words);
+        check_negation(&run, &company, words[0]);
         check_filters(&run, &company, &directory);
     }
 }

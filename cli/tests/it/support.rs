@@ -73,10 +73,15 @@ impl Installation {
 
     /// The binary with this installation's folders, and nothing of the caller's settings.
     pub fn command(&self) -> Command {
+        let mut command = self.command_without_data();
+        command.arg("--data").arg(self.data());
+        command
+    }
+
+    /// As [`Self::command`], for a data directory of the caller's.
+    pub fn command_without_data(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_huicun"));
         command
-            .arg("--data")
-            .arg(self.data())
             .arg("--config")
             .arg(self.path("huicun.toml"))
             .env_remove("HUICUN_DATA")
@@ -216,6 +221,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

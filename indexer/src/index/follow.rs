@@ -249,6 +249,10 @@ impl Follower {
         document.add_text(fields.text, &stored.text);
         document.add_i64(fields.at, stored.at);
         document.add_i64(fields.seq, stored.seq);
+        document.add_u64(
+            fields.tie,
+            super::search::tie(&stored.source, &stored.msgid),
+        );
         for conversation in conversations_of(&stored.from, receivers, &stored.room) {
             document.add_text(fields.conversation, conversation);
         }

@@ -27,6 +27,8 @@ pub struct Fields {
     pub at: Field,
     /// WeCom's number.
     pub seq: Field,
+    /// `search::tie` of the message.
+    pub tie: Field,
     /// Every conversation that the message belongs to.
     pub conversation: Field,
     /// Sender and receivers.
@@ -64,6 +66,7 @@ pub static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
         text: builder.add_text_field("text", characters),
         at: builder.add_i64_field("at", FAST | INDEXED),
         seq: builder.add_i64_field("seq", FAST),
+        tie: builder.add_u64_field("tie", FAST),
         conversation: builder.add_text_field("conversation", STRING | FAST),
         person: builder.add_text_field("person", keyword.clone()),
         from: builder.add_text_field("from", keyword.clone()),

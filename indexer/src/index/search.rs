@@ -48,6 +48,18 @@ pub struct After {
     pub at_ms: i64,
     /// WeCom's number.
     pub seq: i64,
+    /// Tells messages with the same two apart: [`tie`] of the hit.
+    pub tie: u64,
+}
+
+/// A number that decides between messages of one msgtime and seq, as imports and several sources
+/// can have; the same at any time and in any segment.
+pub fn tie(source: &str, msgid: &str) -> u64 {
+    use aws_lc_rs::digest::{SHA256, digest};
+    let hash = digest(&SHA256, format!("{source}\0{msgid}").as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.as_ref()[..8]);
+    u64::from_be_bytes(first)
 }
 
 /// What is asked.
@@ -86,8 +98,9 @@ pub struct Question {
 pub struct Hit {
     /// The message.
     pub message: Stored,
-    /// Its conversation: the room, or the pair (of several, the one asked for or the first).
-    pub conversation: String,
+    /// Its conversation: the room, or the pair (of several, the one asked for or the first); none
+    /// for a record between nobody, such as a `switch`.
+    pub conversation: Option<String>,
     /// The conversation's kind now.
     pub kind: Kind,
     /// `[start, end)` in Unicode scalar values of the text, ascending.
@@ -147,18 +160,28 @@ impl SearchIndex {
             searcher: searcher.clone(),
             known: Mutex::default(),
         });
+        let wanted = Wanted {
+            question: Arc::new(question.clone()),
+            scope: scope.clone(),
+            departments: Arc::new(
+                question
+                    .departments
+                    .iter()
+                    .flat_map(|id| directory.departments_below(id))
+                    .collect(),
+            ),
+            kinds,
+        };
         let page = searcher.search(
             &query,
             &Page {
-                limit: if question.limit == 0 {
-                    usize::MAX
-                } else {
-                    question.limit
+                limit: match question.limit {
+                    0 => usize::MAX,
+                    limit => limit,
                 },
                 after: question.after,
                 order: question.order,
-                kinds: question.kinds.clone(),
-                resolver: Arc::clone(&kinds),
+                wanted: wanted.clone(),
             },
         )?;
         let literals: Vec<Vec<char>> = question.query.positives().map(|l| fold(l).chars).collect();
@@ -168,7 +191,7 @@ impl SearchIndex {
         by_address.sort_unstable_by_key(|(_, address)| *address);
         let mut hits: Vec<Option<Hit>> = vec![None; by_address.len()];
         for (position, address) in by_address {
-            hits[position] = Some(self.hit(&searcher, address, question, &literals, &kinds)?);
+            hits[position] = Some(self.hit(&searcher, address, &literals, &wanted)?);
         }
         Ok(Found {
             hits: hits.into_iter().flatten().collect(),
@@ -182,9 +205,8 @@ impl SearchIndex {
         &self,
         searcher: &Searcher,
         address: DocAddress,
-        question: &Question,
         literals: &[Vec<char>],
-        kinds: &Kinds,
+        wanted: &Wanted,
     ) -> Result<Hit, IndexError> {
         let document: TantivyDocument = searcher.doc(address)?;
         let message: Stored = document
@@ -194,20 +216,14 @@ impl SearchIndex {
                 msgid: "unknown".into(),
             })?;
         let to: Vec<&str> = message.to.iter().map(String::as_str).collect();
-        let conversations =
+        let mut conversations =
             huicun_semantics::conversation::conversations_of(&message.from, &to, &message.room);
-        let conversation = conversations
-            .iter()
-            .find(|c| question.conversation.as_ref() == Some(c))
-            .or_else(|| {
-                conversations
-                    .iter()
-                    .find(|c| question.kinds.is_empty() || question.kinds.contains(&kinds.of(c)))
-            })
-            .cloned()
-            .unwrap_or_default();
+        if conversations.len() > 1 {
+            conversations.retain(|conversation| wanted.passes(conversation, message.at));
+        }
+        let conversation = conversations.into_iter().next();
         Ok(Hit {
-            kind: kinds.of(&conversation),
+            kind: wanted.kinds.of(conversation.as_deref().unwrap_or_default()),
             conversation,
             highlights: highlights(&message.text, literals),
             message,
@@ -236,6 +252,44 @@ pub fn highlights(text: &str, literals: &[Vec<char>]) -> Vec<(u32, u32)> {
     merged
 }
 
+/// Which conversations a question is about. A message to several pairs is found when one of its
+/// pairs passes every filter, and is shown there: the whole message would pass with an employee
+/// of one pair and a customer of another, and would show a pair outside the scope.
+#[derive(Clone)]
+struct Wanted {
+    question: Arc<Question>,
+    scope: Scope,
+    departments: Arc<BTreeSet<String>>,
+    kinds: Arc<Kinds>,
+}
+
+impl Wanted {
+    fn passes(&self, conversation: &str, at_ms: i64) -> bool {
+        let question = &self.question;
+        if !question.kinds.is_empty() && !question.kinds.contains(&self.kinds.of(conversation)) {
+            return false;
+        }
+        let Some((a, b)) = conversation.split_once('|') else {
+            return true;
+        };
+        let has = |ids: &[String]| ids.is_empty() || ids.iter().any(|id| id == a || id == b);
+        let directory = &self.kinds.directory;
+        let in_departments = self.question.departments.is_empty()
+            || [a, b]
+                .iter()
+                .any(|id| directory.was_in(id, &self.departments, at_ms));
+        has(&question.employees)
+            && has(&question.customers)
+            && in_departments
+            && question.rooms.is_empty()
+            && question
+                .conversation
+                .as_deref()
+                .is_none_or(|id| id == conversation)
+            && (self.scope.is_all() || self.scope.sees_employee(a) || self.scope.sees_employee(b))
+    }
+}
+
 /// Kinds of conversations, each resolved once a search.
 struct Kinds {
     directory: Arc<Directory>,
@@ -258,6 +312,9 @@ impl Kinds {
     }
 
     fn resolve(&self, conversation: &str) -> Kind {
+        if conversation.is_empty() {
+            return Kind::Other;
+        }
         match conversation.split_once('|') {
             Some((a, b)) => kind_of_pair(self.directory.role(a), self.directory.role(b)),
             None => kind_of_room(
@@ -470,10 +527,13 @@ fn to_tantivy(
     Box::new(BooleanQuery::new(clauses))
 }
 
+/// msgtime, seq and tie, turned so that smaller comes first.
+type Key = (Reverse<i64>, Reverse<i64>, u64);
+
 /// A hit's place in the order: smaller keys come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    key: (Reverse<i64>, Reverse<i64>),
+    key: Key,
     address: DocAddress,
 }
 
@@ -488,16 +548,15 @@ struct Page {
     limit: usize,
     after: Option<After>,
     order: Order,
-    kinds: Vec<Kind>,
-    resolver: Arc<Kinds>,
+    wanted: Wanted,
 }
 
 impl Page {
     /// Newest first as it is; oldest first by turning the sign.
-    fn key(order: Order, at: i64, seq: i64) -> (Reverse<i64>, Reverse<i64>) {
+    fn key(order: Order, at: i64, seq: i64, tie: u64) -> Key {
         match order {
-            Order::NewestFirst => (Reverse(at), Reverse(seq)),
-            Order::OldestFirst => (Reverse(-at), Reverse(-seq)),
+            Order::NewestFirst => (Reverse(at), Reverse(seq), tie),
+            Order::OldestFirst => (Reverse(-at), Reverse(-seq), tie),
         }
     }
 }
@@ -506,14 +565,15 @@ struct PageSegment {
     segment: SegmentOrdinal,
     at: Column<i64>,
     seq: Column<i64>,
+    tie: Column<u64>,
     conversation: Option<StrColumn>,
-    /// Whether the conversation of an ordinal is of a wanted kind; `None` when all are.
-    wanted: Option<HashMap<u64, bool>>,
-    kinds: Vec<Kind>,
-    resolver: Arc<Kinds>,
+    wanted: Wanted,
+    /// Whether the conversation of an ordinal is of a wanted kind.
+    known_kinds: HashMap<u64, bool>,
+    name: String,
     limit: usize,
     order: Order,
-    after: Option<(Reverse<i64>, Reverse<i64>)>,
+    after: Option<Key>,
     heap: BinaryHeap<Place>,
     n_total: u64,
     n_after: u64,
@@ -533,13 +593,16 @@ impl Collector for Page {
             segment,
             at: fast.i64("at")?,
             seq: fast.i64("seq")?,
+            tie: fast.u64("tie")?,
             conversation: fast.str("conversation")?,
-            wanted: (!self.kinds.is_empty()).then(HashMap::new),
-            kinds: self.kinds.clone(),
-            resolver: Arc::clone(&self.resolver),
+            wanted: self.wanted.clone(),
+            known_kinds: HashMap::new(),
+            name: String::new(),
             limit: self.limit,
             order: self.order,
-            after: self.after.map(|a| Self::key(self.order, a.at_ms, a.seq)),
+            after: self
+                .after
+                .map(|a| Self::key(self.order, a.at_ms, a.seq, a.tie)),
             heap: BinaryHeap::new(),
             n_total: 0,
             n_after: 0,
@@ -565,32 +628,56 @@ impl Collector for Page {
 }
 
 impl PageSegment {
-    fn is_wanted(&mut self, doc: DocId) -> bool {
-        let (Some(wanted), Some(column)) = (self.wanted.as_mut(), self.conversation.as_ref())
-        else {
-            return self.wanted.is_none() || self.kinds.contains(&Kind::Other);
+    /// What the query alone cannot tell: the conversation's kind, and for a message to several
+    /// pairs whether one of them passes everything.
+    fn is_wanted(&mut self, doc: DocId, at: i64) -> bool {
+        let kinds = &self.wanted.question.kinds;
+        let Some(column) = &self.conversation else {
+            return kinds.is_empty() || kinds.contains(&Kind::Other);
         };
-        column.term_ords(doc).any(|ordinal| {
-            *wanted.entry(ordinal).or_insert_with(|| {
-                let mut conversation = String::new();
-                matches!(column.ord_to_str(ordinal, &mut conversation), Ok(true))
-                    && self.kinds.contains(&self.resolver.of(&conversation))
-            })
-        })
+        let mut ordinals = column.term_ords(doc);
+        let Some(first) = ordinals.next() else {
+            // A message in no conversation, such as a `switch`, is of no other kind.
+            return kinds.is_empty() || kinds.contains(&Kind::Other);
+        };
+        match ordinals.next() {
+            None if kinds.is_empty() => true,
+            None => match self.known_kinds.get(&first) {
+                Some(is_wanted) => *is_wanted,
+                None => {
+                    let is_wanted = read_name(column, first, &mut self.name)
+                        && kinds.contains(&self.wanted.kinds.of(&self.name));
+                    self.known_kinds.insert(first, is_wanted);
+                    is_wanted
+                }
+            },
+            Some(second) => {
+                let all: Vec<u64> = [first, second].into_iter().chain(ordinals).collect();
+                all.into_iter().any(|ordinal| {
+                    read_name(column, ordinal, &mut self.name) && self.wanted.passes(&self.name, at)
+                })
+            }
+        }
     }
+}
+
+fn read_name(column: &StrColumn, ordinal: u64, name: &mut String) -> bool {
+    name.clear();
+    matches!(column.ord_to_str(ordinal, name), Ok(true))
 }
 
 impl SegmentCollector for PageSegment {
     type Fruit = (Vec<Place>, u64, u64);
 
     fn collect(&mut self, doc: DocId, _score: Score) {
-        if !self.is_wanted(doc) {
+        let at = self.at.first(doc).unwrap_or_default();
+        if !self.is_wanted(doc, at) {
             return;
         }
         self.n_total += 1;
-        let at = self.at.first(doc).unwrap_or_default();
         let seq = self.seq.first(doc).unwrap_or_default();
-        let key = Page::key(self.order, at, seq);
+        let tie = self.tie.first(doc).unwrap_or_default();
+        let key = Page::key(self.order, at, seq, tie);
         if self.after.is_some_and(|after| key <= after) {
             return;
         }

@@ -31,6 +31,9 @@ const QUEUED_PAGES_MAX: usize = 4;
 const CALLS_PER_MINUTE_MAX: usize = 600;
 /// The longest wait between two attempts.
 const BACK_OFF_MAX: Duration = Duration::from_secs(300);
+/// `pull --once` gives up on an error that wants a longer wait, such as an address that WeCom
+/// does not trust: somebody is waiting for the command, and must act first.
+const WAIT_ONCE_MAX: Duration = Duration::from_secs(30);
 /// A batch that nothing follows is committed after this much quiet.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -151,6 +154,12 @@ pub struct Status {
     pub last_error: Mutex<Option<String>>,
 }
 
+/// What a pull needs from outside the archive: its keys, and the SDK open in its worker.
+pub struct Prepared {
+    keys: KeyRing,
+    client: WorkerClient,
+}
+
 /// One pull.
 pub struct Pull<'a> {
     /// The company.
@@ -159,8 +168,6 @@ pub struct Pull<'a> {
     pub settings: &'a PullSettings,
     /// How the worker process is started.
     pub worker: WorkerCommand,
-    /// The company's zone.
-    pub zone: Zone,
     /// Where it can be watched.
     pub status: Arc<Status>,
     /// How it can be ended.
@@ -185,13 +192,31 @@ struct Batch {
 }
 
 impl Pull<'_> {
+    /// Reads the keys and opens the SDK: what can be wrong with a configuration is found before a
+    /// data directory is made or touched. Blocks for the time that the library takes to load.
+    ///
+    /// # Errors
+    /// Nothing here asks the network, so nothing is tried again.
+    pub fn prepare(&self) -> Result<Prepared, PullError> {
+        Ok(Prepared {
+            keys: KeyRing::read(&self.corp.keys)?,
+            client: self.start_worker().map_err(|e| self.call_error(e))?,
+        })
+    }
+
     /// Pulls until done or stopped. Inside a tokio runtime with several threads.
     ///
     /// # Errors
     /// Everything before the error is committed.
-    pub async fn run(&self, home: &Home, until: Until) -> Result<(), PullError> {
-        let keys = KeyRing::read(&self.corp.keys)?;
-        let mut sink = Sink::open(home, "huicun pull", self.zone).await?;
+    pub async fn run(
+        &self,
+        prepared: Prepared,
+        home: &Home,
+        zone: Zone,
+        until: Until,
+    ) -> Result<(), PullError> {
+        let Prepared { keys, client } = prepared;
+        let mut sink = Sink::open(home, "huicun pull", zone).await?;
         let source: Arc<str> = self.corp.corpid.as_str().into();
         let cursor = sink
             .messages()
@@ -199,7 +224,7 @@ impl Pull<'_> {
             .await
             .map_err(SinkError::from)?;
         self.status.cursor.store(cursor as u64, Ordering::Relaxed);
-        let client = Arc::new(Mutex::new(None));
+        let client = Mutex::new(Some(client));
         let (sealed_tx, sealed_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (opened_tx, opened_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (batch_tx, mut batch_rx) = tokio::sync::mpsc::channel(QUEUED_PAGES_MAX);
@@ -282,12 +307,14 @@ impl Pull<'_> {
             let page = match self.with_worker(client, |client| client.page(after, limit)) {
                 Ok(page) => page,
                 Err(error) => {
-                    n_failures += 1;
-                    if let CallError::Api(api) = &error
-                        && api.code.wants_smaller_page()
-                    {
-                        limit = (limit / 2).max(1);
+                    let wants_less =
+                        matches!(&error, CallError::Api(api) if api.code.wants_smaller_page());
+                    if wants_less && limit > 1 {
+                        limit /= 2;
+                        tracing::warn!(%error, page_records = limit, "asking for smaller pages");
+                        continue;
                     }
+                    n_failures += 1;
                     self.after_failure(error, n_failures, until)?;
                     continue;
                 }
@@ -326,7 +353,11 @@ impl Pull<'_> {
     ) -> Result<(), PullError> {
         let is_first = self.status.answered_at_ms.load(Ordering::Relaxed) == 0;
         let gives_up = match until {
-            Until::CaughtUp => !error.is_retryable() || n_failures >= self.settings.attempts_once,
+            Until::CaughtUp => {
+                !error.is_retryable()
+                    || n_failures >= self.settings.attempts_once
+                    || error.wait_at_least() > WAIT_ONCE_MAX
+            }
             // A pull that has never worked is misconfigured; one that has worked goes on trying.
             Until::Stopped => is_first && !error.is_retryable(),
         };
@@ -337,6 +368,7 @@ impl Pull<'_> {
         let wait = back_off(n_failures).max(error.wait_at_least());
         tracing::warn!(
             %error,
+            advice = error.advice_en(),
             attempt = n_failures,
             wait_seconds = wait.as_secs_f64(),
             "WeCom did not answer; trying again"

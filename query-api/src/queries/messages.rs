@@ -16,8 +16,8 @@ pub struct MessageItem {
     pub msgid: String,
     /// When it was sent, RFC 3339 in the company's zone.
     pub at: String,
-    /// The room id, or `a|b` with the pair sorted bytewise.
-    pub conversation: String,
+    /// The room id, or `a|b` with the pair sorted bytewise; null for a record between nobody.
+    pub conversation: Option<String>,
     /// `single_external`, `single_internal`, `group_external`, `group_internal` or `other`.
     pub kind: String,
     /// Sender.

@@ -33,8 +33,11 @@ impl Place {
             .decode(token)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .ok_or_else(|| {
-                QuestionError::Parameter("the cursor is not one that this server gave".into())
-            })
+            .ok_or_else(Self::unknown)
+    }
+
+    /// The error for a token that is none of ours.
+    pub fn unknown() -> QuestionError {
+        QuestionError::Parameter("the cursor is not one that this server gave".into())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use huicun_engine::access::Scope;
+use huicun_indexer::index::search::tie;
 use huicun_indexer::index::{After, Order, Query, Question};
 use huicun_semantics::conversation::Kind;
 
@@ -89,9 +90,11 @@ pub async fn search(
 
 pub(super) fn after(token: &str) -> Result<After, QuestionError> {
     let place = Place::of_token(token)?;
+    let tie = place.text.parse().map_err(|_| Place::unknown())?;
     Ok(After {
         at_ms: place.first,
         seq: place.second,
+        tie,
     })
 }
 
@@ -119,7 +122,7 @@ pub(super) async fn ask(
         Place {
             first: last.message.at,
             second: last.message.seq,
-            text: String::new(),
+            text: tie(&last.message.source, &last.message.msgid).to_string(),
         }
         .to_token()
     });
