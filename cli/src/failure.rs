@@ -41,7 +41,7 @@ impl Failure {
 
     /// Prints it and gives the exit status.
     pub fn report(self) -> ExitCode {
-        eprintln!("error: {}", self.error);
+        eprintln!("error: {}", told(&self.error));
         if let Some(hint) = self.hint {
             eprintln!("\nhint: {hint}");
         }
@@ -63,6 +63,18 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
             is_usage,
         }
     }
+}
+
+/// The error with its causes after colons; a cause that the outer words tell already is left out.
+fn told(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |told, cause| {
+        let cause = cause.to_string();
+        match told.as_str() {
+            "" => cause,
+            known if known.contains(&cause) => told,
+            known => format!("{known}: {cause}"),
+        }
+    })
 }
 
 fn hint_of(error: &anyhow::Error) -> Option<String> {

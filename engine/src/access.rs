@@ -64,14 +64,19 @@ impl Scope {
         }
     }
 
-    /// The scope of an authenticated caller; `employees_below` lists the employees of a
-    /// department and of all below it.
-    pub fn of_caller(granted: &DataScope, employees_below: impl Fn(&str) -> Vec<String>) -> Self {
+    /// The scope of an authenticated caller; `is_employee` tells whether the directory has an id
+    /// as an employee, `employees_below` lists the employees of a department and of all below it.
+    /// A named id that is no employee of the directory opens nothing.
+    pub fn of_caller(
+        granted: &DataScope,
+        is_employee: impl Fn(&str) -> bool,
+        employees_below: impl Fn(&str) -> Vec<String>,
+    ) -> Self {
         let visible = match granted {
             DataScope::All => Visible::All,
-            DataScope::Employees(ids) => {
-                Visible::Employees(Arc::new(ids.iter().cloned().collect()))
-            }
+            DataScope::Employees(ids) => Visible::Employees(Arc::new(
+                ids.iter().filter(|id| is_employee(id)).cloned().collect(),
+            )),
             DataScope::Departments(ids) => Visible::Employees(Arc::new(
                 ids.iter().flat_map(|id| employees_below(id)).collect(),
             )),
@@ -108,11 +113,19 @@ mod tests {
     #[test]
     fn a_department_scope_opens_those_below_and_nothing_unknown() {
         let granted: DataScope = "department:10".parse().unwrap();
-        let scope = Scope::of_caller(&granted, |id| match id {
+        let below = |id: &str| match id {
             "10" => vec!["a".into(), "b".into()],
             _ => vec![],
-        });
+        };
+        let scope = Scope::of_caller(&granted, |_| true, below);
         assert!(scope.sees_employee("a") && !scope.sees_employee("c") && !scope.is_all());
+    }
+
+    #[test]
+    fn a_named_id_that_is_no_employee_opens_nothing() {
+        let granted: DataScope = "employee:a,wm1".parse().unwrap();
+        let scope = Scope::of_caller(&granted, |id| id == "a", |_| vec![]);
+        assert!(scope.sees_employee("a") && !scope.sees_employee("wm1"));
     }
 
     #[test]

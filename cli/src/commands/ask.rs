@@ -139,11 +139,11 @@ pub async fn report(data: &Path, Report::Employees(options): Report) -> Result<(
     ));
     let mut about = with_as_of(about, &report.as_of, target.language);
     about.definitions = report
-        .definitions
-        .into_iter()
-        .map(|(zh, en, definition)| match target.language {
-            Language::Zh => (format!("{zh} ({en})"), definition),
-            Language::En => (en, definition),
+        .metrics
+        .iter()
+        .map(|metric| match target.language {
+            Language::Zh => (metric.zh.to_string(), metric.definition_zh.to_string()),
+            Language::En => (metric.en.to_string(), metric.definition.to_string()),
         })
         .collect();
     write(&report.table, &about, &target)

@@ -143,13 +143,14 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
             missing.display()
         )));
     }
-    let home = Home::open_or_create(data)?;
-    let done = directory::import(&home, paths).await?;
-    if done.is_empty() {
+    let feeds = directory::read_all(paths)?;
+    if feeds.is_empty() {
         return Err(Failure::failed(
             "there are no .ndjson, .csv or .parquet files to import",
         ));
     }
+    let home = Home::open_or_create(data)?;
+    let done = directory::import(&home, feeds).await?;
     let table = Table {
         columns: vec![
             Column::new("table", "表", "Table", ColumnKind::Text),

@@ -9,6 +9,7 @@ use huicun_engine::archive::Home;
 use huicun_engine::state::State;
 use huicun_ffi_finance_sdk::worker::WorkerCommand;
 use huicun_indexer::ingest::pull::{Pull, Status, Stop, Until};
+use huicun_indexer::ingest::sink::Sink;
 
 use super::read_config;
 use crate::arguments::PullArguments;
@@ -22,8 +23,8 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
     let on_signal = stop.clone();
     signals::on_stop(move || on_signal.stop());
     let pull = Pull {
-        corp: &corp,
-        settings: &config.pull,
+        corp,
+        settings: config.pull,
         worker: worker_command()?,
         status: Arc::clone(&status),
         stop,
@@ -37,7 +38,8 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
         Until::Stopped
     };
     let started = std::time::Instant::now();
-    let outcome = pull.run(prepared, &home, rules.zone()?, until).await;
+    let sink = Sink::open(&home, "huicun pull", rules.zone()?).await?;
+    let outcome = pull.run(prepared, sink, until).await;
     // A pull that failed before it brought anything has only its error to tell.
     if outcome.is_ok() || status.n_delivered.load(Ordering::Relaxed) > 0 {
         report(&status, started.elapsed().as_secs_f64());

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use huicun_engine::archive::Home;
-use huicun_engine::state::State;
+use huicun_engine::rules::Rules;
+use huicun_engine::state::{State, StateError};
 
 use crate::arguments::RulesCommand;
 use crate::failure::Failure;
@@ -18,6 +19,10 @@ pub fn rules(data: &Path, what: RulesCommand) -> Result<(), Failure> {
         RulesCommand::Apply { file } => {
             let text = std::fs::read_to_string(&file)
                 .map_err(|e| Failure::failed(format!("cannot read `{}`: {e}", file.display())))?;
+            // Wrong rules make no data directory.
+            Rules::default()
+                .replaced_by(&text)
+                .map_err(StateError::BadRules)?;
             let home = Home::open_or_create(data)?;
             let now = chrono::Utc::now().timestamp_millis();
             let version = State::open(&home.state())?.apply_rules(&text, now)?;

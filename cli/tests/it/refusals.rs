@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::support::{Installation, Ran, text_line, wait_until};
 
 /// Never to be seen on stderr.
-const SECRETS: [&str; 3] = ["tape-secret", "another-secret", "BEGIN PRIVATE KEY"];
+const SECRETS: [&str; 3] = ["tape-secret", "another-secret", "MIIE"];
 
 /// A small archive that was pulled from a tape.
 fn pulled() -> Installation {
@@ -31,8 +31,10 @@ fn assert_refusal(ran: &Ran, status: i32, words: &[&str]) {
     assert_eq!(ran.stdout, "", "{said}");
     let (error, hint) = said.split_once("\n\nhint: ").unwrap_or((said, "x\n"));
     assert!(error.starts_with("error: "), "{said}");
-    assert_eq!(error.trim_end().lines().count(), 1, "{said}");
-    assert!(!hint.contains("error:"), "{said}");
+    assert!(error.trim_end().lines().count() <= 2, "{said}");
+    let n_errors = said.lines().filter(|l| l.starts_with("error: ")).count();
+    assert_eq!(n_errors, 1, "{said}");
+    assert!(!hint.trim_end().is_empty(), "{said}");
     for word in words {
         assert!(said.contains(word), "`{word}` is not in: {said}");
     }
@@ -208,8 +210,9 @@ fn a_secret_that_wecom_refuses_is_answered_with_advice() {
     let run = pulled();
     let wrong = corp(&library(), "secret = \"another-secret\"");
     run.write("huicun.toml", &wrong);
+    let words = ["40001", "`wwtape`", "会话内容存档", "trusted IPs"];
     for arguments in [&["pull", "--once"][..], &["pull"]] {
-        refuses(&run, arguments, 1, &["40001", "wwtape", "hint: ", "Secret"]);
+        refuses(&run, arguments, 1, &words);
     }
 }
 
@@ -451,6 +454,24 @@ fn a_wrong_directory_feed_changes_nothing() {
 }
 
 #[test]
+fn what_is_refused_makes_no_data_directory() {
+    let run = Installation::new();
+    let employees = run.write("employees.csv", "userid,shoe_size\na,42\n");
+    let rules = run.write("rules.toml", "[dialog]\n");
+    let empty = run.write("empty/readme.txt", "x");
+    for (arguments, path) in [
+        (["import", "directory"], employees.as_path()),
+        (["import", "directory"], empty.parent().unwrap()),
+        (["import", "messages"], empty.parent().unwrap()),
+        (["rules", "apply"], &rules),
+    ] {
+        let ran = run.command().args(arguments).arg(path).output().unwrap();
+        assert_refusal(&ran.into(), 1, &[]);
+        assert!(!run.data().exists(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named_before_anything_is_imported() {
     let run = pulled();
     let good = run.write(
@@ -515,7 +536,7 @@ fn wrong_questions_are_wrong_usage() {
         ),
         (
             &["report", "employees", "--metrics", "dialogues,happiness"],
-            &["`happiness`", "`dialogues`"],
+            &["unknown metric `happiness`", "dialogues, "],
         ),
         (&["report", "employees", "--by", "year"], &["`year`", "day"]),
         (
@@ -598,7 +619,7 @@ fn what_is_not_there_or_not_allowed_fails() {
         (&["sql", "EXPLAIN ANALYZE SELECT 1"], &["only one SELECT"]),
         (&["sql", "SELECT shoe_size FROM messages"], &["shoe_size"]),
         (&["sql", "SELECT * FROM shoes"], &["shoes"]),
-        (&["sql", "SELECT FROM WHERE"], &["SQL error"]),
+        (&["sql", "SELEKT 1"], &["SELEKT"]),
         (&["sql", &deep], &["brackets inside each other", "at most"]),
         (&["sql", &long], &["operators", "at most"]),
         (
@@ -621,7 +642,7 @@ fn wrong_rules_change_nothing() {
     for (text, word) in [
         ("[dialog]\n", "dialog"),
         ("[dialogue]\nsingle_gap = 5\n", "single_gap"),
-        ("[dialogue]\nsingle_gap_minutes = 0\n", "single_gap_minutes"),
+        ("[dialogue]\nsingle_gap_minutes = 0\n", "0 minutes"),
         ("timezone = \"Moon\"\n", "Moon"),
         ("timezone =", "line 1"),
     ] {

@@ -69,7 +69,12 @@ impl FsyncStore {
             if is_known && !is_leaf {
                 break;
             }
-            sync_directory(directory)?;
+            match sync_directory(directory) {
+                // Above the data directory the operator may have closed the folders to us; what
+                // we made ourselves we can read.
+                Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied && !is_leaf => break,
+                other => other?,
+            }
             if let Ok(mut known) = self.durable_directories.lock() {
                 known.insert(directory.to_path_buf());
             }

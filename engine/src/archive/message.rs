@@ -108,6 +108,11 @@ impl std::fmt::Debug for MessageRow {
 }
 
 impl MessageRow {
+    /// Bytes of its content, which is what makes rows large.
+    pub fn n_bytes(&self) -> usize {
+        self.payload.len() + self.text.len() + self.envelope.as_ref().map_or(0, Vec::len)
+    }
+
     /// SHA-256 over a version byte and the length-prefixed source, seq, msgid, key version,
     /// status and untouched content: what `huicun verify` recomputes.
     pub fn leaf_hash(&self) -> [u8; 32] {

@@ -179,7 +179,6 @@ fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Record
         let row: Map<String, Value> = header
             .iter()
             .zip(record.iter())
-            .filter(|(_, cell)| !cell.is_empty())
             .map(|(name, cell)| (name.clone(), csv_value(spec, name, cell)))
             .collect();
         rows.push(row, || format!("`{name}` line {line}"))?;
@@ -188,15 +187,15 @@ fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Record
 }
 
 /// CSV has only text: lists are split here, the rest is understood by the column's own reader.
+/// An empty cell is no value; of a list that must be there it is the empty one.
 fn csv_value(spec: &TableSpec, column: &str, cell: &str) -> Value {
-    let is_list = spec
-        .columns
-        .iter()
-        .any(|c| c.name == column && c.kind == ColumnType::TextList);
-    if is_list {
-        cell.split('|').map(Value::from).collect()
-    } else {
-        Value::from(cell)
+    let column = spec.columns.iter().find(|c| c.name == column);
+    let list = column.filter(|c| c.kind == ColumnType::TextList);
+    match (cell, list) {
+        ("", Some(list)) if list.need == Need::Required => Value::Array(Vec::new()),
+        ("", _) => Value::Null,
+        (cell, Some(_)) => cell.split('|').map(Value::from).collect(),
+        (cell, None) => Value::from(cell),
     }
 }
 
@@ -434,7 +433,7 @@ fn day(value: &Value) -> Result<i32, String> {
 /// number or a text of digits.
 fn instant_ms(value: &Value) -> Result<i64, String> {
     let from_number = |n: i64| {
-        if n.abs() < 100_000_000_000 {
+        if n.unsigned_abs() < 100_000_000_000 {
             n * 1000
         } else {
             n
@@ -498,6 +497,14 @@ mod tests {
                 arrow::datatypes::TimestampMicrosecondType,
             >(times);
             assert_eq!(times.value(0), 1_700_000_000_000_000, "{time}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_time_is_refused() {
+        for time in [r#""-9223372036854775808""#, "9223372036854775807"] {
+            let row = format!(r#"{{"userid":"a","external_userid":"wm","add_time":{time}}}"#);
+            assert!(read("relations", &row).is_err(), "{time}");
         }
     }
 

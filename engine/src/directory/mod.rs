@@ -6,5 +6,5 @@ pub mod schema;
 pub mod store;
 pub mod view;
 
-pub use store::{DirectoryError, Upserted, import, upsert};
+pub use store::{DirectoryError, Upserted, import, read_all, upsert};
 pub use view::Directory;

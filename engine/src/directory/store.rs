@@ -4,7 +4,7 @@
 //! replaced in one commit, sorted by key, so that readers see the old or the new one.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::row::{RowConverter, SortField};
@@ -75,25 +75,25 @@ pub fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FeedError> {
     Ok(files)
 }
 
-/// Reads all `paths`, then upserts their rows.
-///
-/// # Errors
-/// [`DirectoryError::Feed`] before anything was changed.
-pub async fn import(home: &Home, paths: &[PathBuf]) -> Result<Vec<Upserted>, DirectoryError> {
-    let files = files_of(paths)?;
-    let mut feeds = Vec::with_capacity(files.len());
-    for file in &files {
-        feeds.push(read(file)?);
-    }
-    let mut done = Vec::new();
+/// Rows that were read and checked, with the table that they are for.
+pub type Feed = (&'static TableSpec, RecordBatch);
+
+/// Reads all `paths` and changes nothing: a mistake in the last file is found before the first
+/// table, or even a data directory, is touched.
+pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Feed>, FeedError> {
+    files_of(paths)?
+        .iter()
+        .map(|file| feed::read_file(file))
+        .collect()
+}
+
+/// Upserts rows table by table.
+pub async fn import(home: &Home, feeds: Vec<Feed>) -> Result<Vec<Upserted>, DirectoryError> {
+    let mut done = Vec::with_capacity(feeds.len());
     for (spec, batch) in feeds {
         done.push(upsert(home, spec, batch).await?);
     }
     Ok(done)
-}
-
-fn read(file: &Path) -> Result<(&'static TableSpec, RecordBatch), FeedError> {
-    feed::read_file(file)
 }
 
 /// Upserts rows into one table; the last of several rows with one key holds.
@@ -103,7 +103,17 @@ pub async fn upsert(
     rows: RecordBatch,
 ) -> Result<Upserted, DirectoryError> {
     let patience = std::time::Duration::from_secs(30);
-    let _lock = home.lock_directory("a directory import", patience)?;
+    // It may wait, so it waits where that holds up nobody else.
+    let waiting = home.clone();
+    let lock = move || waiting.lock_directory("a directory import", patience);
+    let _lock =
+        tokio::task::spawn_blocking(lock)
+            .await
+            .map_err(|e| crate::archive::HomeError::Io {
+                what: "lock",
+                path: home.root().to_path_buf(),
+                source: std::io::Error::other(e),
+            })??;
     let mut table = Table::open_or_create(&home.table(spec.name), spec.layout()).await?;
     let before = all_rows(&table, spec).await?;
     let n_before = before.num_rows();

@@ -119,6 +119,8 @@ pub struct Archive {
     pub calls: Vec<Call>,
     /// WeCom's id of each message row.
     pub msgids: Vec<String>,
+    /// Employees who ever spoke or received in each room, by conversation.
+    pub room_employees: HashMap<u32, Vec<u32>>,
 }
 
 const COLUMNS: [&str; 10] = [
@@ -322,6 +324,14 @@ impl<'a> Reader<'a> {
                 }
             })
             .collect();
+        let room_employees = self
+            .room_people
+            .into_iter()
+            .map(|(room, people)| {
+                let employees = people.into_iter().filter(|id| role(*id) == Role::Employee);
+                (room, employees.collect())
+            })
+            .collect();
         let mut entries = Vec::with_capacity(self.pending.len());
         let mut calls = Vec::new();
         for p in &self.pending {
@@ -371,6 +381,7 @@ impl<'a> Reader<'a> {
             entries,
             calls,
             msgids,
+            room_employees,
         }
     }
 }

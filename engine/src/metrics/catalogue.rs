@@ -70,6 +70,8 @@ pub struct Metric {
     pub en: &'static str,
     /// What it counts, in one sentence.
     pub definition: &'static str,
+    /// The same in Chinese.
+    pub definition_zh: &'static str,
 }
 
 impl Metric {
@@ -128,6 +130,7 @@ const fn metric(
     zh: &'static str,
     en: &'static str,
     definition: &'static str,
+    definition_zh: &'static str,
 ) -> Metric {
     Metric {
         key,
@@ -135,6 +138,7 @@ const fn metric(
         zh,
         en,
         definition,
+        definition_zh,
     }
 }
 
@@ -148,6 +152,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "客户总数",
         "Customers",
         "customers whose first adder as of the end of the period is the employee",
+        "截至时段末，首个添加人为该员工的客户数",
     ),
     metric(
         "customers_new",
@@ -155,6 +160,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "新增客户数",
         "New customers",
         "distinct customers that the employee added in the period",
+        "时段内该员工新添加的客户数（去重）",
     ),
     metric(
         "dialogues",
@@ -162,6 +168,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "员工对话总数",
         "Dialogues",
         "single dialogues started in the period in which the employee takes part",
+        "时段内开始且该员工参与的单聊对话数",
     ),
     metric(
         "dialogues_opened",
@@ -169,6 +176,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "员工发起对话数",
         "Dialogues opened",
         "of those, the ones that the employee opened",
+        "其中由该员工发起的对话数",
     ),
     metric(
         "dialogues_replied",
@@ -176,6 +184,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "员工回复对话数",
         "Dialogues replied",
         "of those, the ones that the customer opened and the employee wrote in",
+        "其中由客户发起且该员工有回复的对话数",
     ),
     metric(
         "messages_sent",
@@ -183,6 +192,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "发送消息数",
         "Messages sent",
         "counted messages that the employee sent in the period in single external chats",
+        "时段内该员工在与客户的单聊中发送的计入消息数",
     ),
     metric(
         "reply_time_total",
@@ -190,6 +200,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "回复总时长",
         "Total reply time",
         "sum of the reply intervals of the dialogues",
+        "上述对话中各次回复时长之和",
     ),
     metric(
         "dialogue_time_total",
@@ -197,6 +208,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "对话总时长",
         "Total dialogue time",
         "sum of the durations of the dialogues",
+        "上述对话的时长之和",
     ),
     metric(
         "call_time_total",
@@ -204,6 +216,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "语音总时长",
         "Total call time",
         "sum of audio and video call durations in the employee's single external chats, calls dated in the period",
+        "时段内该员工与客户单聊中的音视频通话时长之和",
     ),
     metric(
         "opened_share",
@@ -211,6 +224,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "员工发起对话占比",
         "Opened share",
         "dialogues opened / dialogues",
+        "员工发起对话数 / 员工对话总数",
     ),
     metric(
         "reply_rate",
@@ -218,6 +232,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "员工回复率",
         "Reply rate",
         "dialogues replied / customer-opened single dialogues of the employee, answered or not",
+        "员工回复对话数 / 客户发起的单聊对话数（含未回复）",
     ),
     metric(
         "first_reply_avg",
@@ -225,6 +240,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "平均首次回复时长",
         "Mean first reply time",
         "sum of the first reply times of the dialogues replied / dialogues replied",
+        "员工回复对话的首次回复时长之和 / 员工回复对话数",
     ),
     metric(
         "reply_avg",
@@ -232,6 +248,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "平均回复时长",
         "Mean reply time",
         "per dialogue with a reply the mean of its reply intervals; the mean of those that are not zero",
+        "先求每个有回复的对话的平均回复时长，再对其中不为零者求平均",
     ),
     metric(
         "dialogue_time_avg",
@@ -239,6 +256,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "平均对话时长",
         "Mean dialogue time",
         "total dialogue time / dialogues",
+        "对话总时长 / 员工对话总数",
     ),
     metric(
         "messages_avg",
@@ -246,6 +264,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "平均对话消息数",
         "Messages per dialogue",
         "messages of both sides in the dialogues / dialogues",
+        "上述对话中双方消息数 / 员工对话总数",
     ),
     metric(
         "resolved_once_24h",
@@ -253,6 +272,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "24h 一次性解决率",
         "Resolved at once, 24 h",
         "effective dialogues that are the only effective one of the pair started on their day / dialogues",
+        "当天与该客户仅有的一个有效对话数 / 员工对话总数",
     ),
     metric(
         "resolved_once_48h",
@@ -260,6 +280,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "48h 一次性解决率",
         "Resolved at once, 48 h",
         "effective dialogues that are the only effective one of the pair started on their day or the next / dialogues",
+        "当天及次日与该客户仅有的一个有效对话数 / 员工对话总数",
     ),
     metric(
         "first_reply_1m",
@@ -267,6 +288,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "1min 内首次回复率",
         "First reply within 1 min",
         "effective dialogues with a first reply within 60 s / effective dialogues",
+        "首次回复不超过 60 秒的有效对话数 / 有效对话数",
     ),
     metric(
         "first_reply_3m",
@@ -274,6 +296,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "3min 内首次回复率",
         "First reply within 3 min",
         "effective dialogues with a first reply within 180 s / effective dialogues",
+        "首次回复不超过 180 秒的有效对话数 / 有效对话数",
     ),
     metric(
         "unanswered",
@@ -281,6 +304,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "未回复对话数",
         "Unanswered dialogues",
         "customer-opened single dialogues without a message of the employee",
+        "客户发起而该员工没有任何消息的单聊对话数",
     ),
     metric(
         "first_reply_p50",
@@ -288,6 +312,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "首次回复时长中位数",
         "First reply time, median",
         "nearest rank over the first reply times of the dialogues replied",
+        "员工回复对话首次回复时长的中位数（最近秩）",
     ),
     metric(
         "first_reply_p90",
@@ -295,6 +320,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "首次回复时长 P90",
         "First reply time, P90",
         "nearest rank over the first reply times of the dialogues replied",
+        "员工回复对话首次回复时长的第 90 百分位（最近秩）",
     ),
     metric(
         "first_reply_p99",
@@ -302,6 +328,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "首次回复时长 P99",
         "First reply time, P99",
         "nearest rank over the first reply times of the dialogues replied",
+        "员工回复对话首次回复时长的第 99 百分位（最近秩）",
     ),
     metric(
         "reply_p50",
@@ -309,6 +336,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "回复时长中位数",
         "Reply time, median",
         "nearest rank over all reply intervals of the dialogues",
+        "上述对话全部回复时长的中位数（最近秩）",
     ),
     metric(
         "reply_p90",
@@ -316,6 +344,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "回复时长 P90",
         "Reply time, P90",
         "nearest rank over all reply intervals of the dialogues",
+        "上述对话全部回复时长的第 90 百分位（最近秩）",
     ),
     metric(
         "reply_p99",
@@ -323,6 +352,7 @@ pub const EMPLOYEES: &[Metric] = &[
         "回复时长 P99",
         "Reply time, P99",
         "nearest rank over all reply intervals of the dialogues",
+        "上述对话全部回复时长的第 99 百分位（最近秩）",
     ),
 ];
 

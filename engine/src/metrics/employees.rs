@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
-use huicun_semantics::interval::first_adder;
+use huicun_semantics::interval::{Relation, first_adder};
 use huicun_semantics::ratio::percentile_of_sorted;
 use huicun_semantics::role::Role;
 use huicun_semantics::time::{By, Period, Zone};
@@ -256,7 +256,7 @@ fn customers<'a>(
 ) -> (ByEmployee<'a, BTreeSet<&'a str>>, ByEmployee<'a, u64>) {
     let mut new: ByEmployee<'a, BTreeSet<&str>> = HashMap::new();
     let mut totals: ByEmployee<'a, u64> = HashMap::new();
-    let mut of_customer: BTreeMap<&str, Vec<(u32, i64, Option<i64>)>> = BTreeMap::new();
+    let mut of_customer: BTreeMap<&str, Vec<Relation>> = BTreeMap::new();
     let mut users: Vec<&str> = facts
         .directory
         .relations

@@ -21,6 +21,37 @@ pub const NESTING_MAX: usize = 50;
 /// Operators and keywords that join expressions, in one statement.
 pub const OPERATORS_MAX: usize = 512;
 
+/// Words that wrap or join what stands before them: each is one level more for the planner.
+const JOINING_WORDS: &[&str] = &[
+    "AND",
+    "OR",
+    "NOT",
+    "CASE",
+    "WHEN",
+    "UNION",
+    "EXCEPT",
+    "INTERSECT",
+    "JOIN",
+    "APPLY",
+    "SELECT",
+    "VALUES",
+    "IS",
+    "IN",
+    "LIKE",
+    "ILIKE",
+    "SIMILAR",
+    "RLIKE",
+    "REGEXP",
+    "GLOB",
+    "BETWEEN",
+    "COLLATE",
+    "AT",
+    "PIVOT",
+    "UNPIVOT",
+    "MATCH_RECOGNIZE",
+    "TABLESAMPLE",
+];
+
 /// Why a statement was not run.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -37,9 +68,36 @@ pub enum SqlError {
     /// Not one SELECT.
     #[error("only one SELECT (or WITH ... SELECT) statement is allowed: {0}")]
     NotASelect(String),
-    /// The statement is wrong or failed.
+    /// The statement is wrong.
     #[error("{0}")]
     Failed(#[from] DataFusionError),
+    /// The statement failed on the rows. Which value made it fail is not told: it is chat text.
+    #[error("the statement failed while it ran: {0}")]
+    Running(&'static str),
+    /// Memory or disk did not suffice.
+    #[error("the statement needs too much: {0}")]
+    Exhausted(String),
+}
+
+/// A failure on the rows without the values that DataFusion quotes.
+fn running(error: &DataFusionError) -> SqlError {
+    use arrow::error::ArrowError;
+    let what = match error.find_root() {
+        DataFusionError::ResourcesExhausted(what) => return SqlError::Exhausted(what.clone()),
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => {
+                "a value cannot be read as the type asked for (`try_cast` gives null instead)"
+            }
+            ArrowError::DivideByZero => "division by zero",
+            ArrowError::ArithmeticOverflow(_) => "a number is too large for its type",
+            _ => "a value cannot be computed",
+        },
+        DataFusionError::ParquetError(_)
+        | DataFusionError::ObjectStore(_)
+        | DataFusionError::IoError(_) => "a file of the archive cannot be read",
+        _ => "a value cannot be computed",
+    };
+    SqlError::Running(what)
 }
 
 /// Runs one SELECT and returns its columns and rows.
@@ -55,7 +113,8 @@ pub async fn query(
         .with_allow_statements(false);
     let frame = ctx.sql_with_options(sql, options).await?;
     let schema = std::sync::Arc::clone(frame.schema().inner());
-    Ok((schema, frame.collect().await?))
+    let rows = frame.collect().await.map_err(|e| running(&e))?;
+    Ok((schema, rows))
 }
 
 fn check_size(sql: &str) -> Result<(), SqlError> {
@@ -70,27 +129,36 @@ fn check_size(sql: &str) -> Result<(), SqlError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql)
         .tokenize()
         .map_err(|e| SqlError::NotASelect(e.to_string()))?;
-    let (mut depth, mut deepest, mut n_operators) = (0usize, 0usize, 0usize);
+    let (mut deepest, mut n_operators) = (0usize, 0usize);
+    // For each open bracket, and the statement itself: whether a FROM came, after which a comma
+    // is a join.
+    let mut after_from = vec![false];
     for token in &tokens {
         match token {
-            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
-            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
-            Token::Word(word) => {
-                let joins = [
-                    "AND", "OR", "NOT", "CASE", "WHEN", "UNION", "JOIN", "SELECT",
-                ];
-                n_operators += usize::from(joins.contains(&word.value.to_uppercase().as_str()));
+            Token::LParen | Token::LBracket | Token::LBrace => after_from.push(false),
+            Token::RParen | Token::RBracket | Token::RBrace if after_from.len() > 1 => {
+                after_from.pop();
             }
+            Token::Word(word) => {
+                let word = word.value.to_uppercase();
+                n_operators += usize::from(JOINING_WORDS.contains(&word.as_str()));
+                if let Some(here) = after_from.last_mut() {
+                    *here = *here && word != "SELECT" || word == "FROM";
+                }
+            }
+            Token::Comma => n_operators += usize::from(after_from.last() == Some(&true)),
             Token::Whitespace(_)
-            | Token::Comma
             | Token::Number(..)
             | Token::SingleQuotedString(_)
             | Token::Period
             | Token::SemiColon
+            | Token::RParen
+            | Token::RBracket
+            | Token::RBrace
             | Token::EOF => {}
             _ => n_operators += 1,
         }
-        deepest = deepest.max(depth);
+        deepest = deepest.max(after_from.len() - 1);
     }
     limit("brackets inside each other", deepest, NESTING_MAX)?;
     limit("operators", n_operators, OPERATORS_MAX)
@@ -123,6 +191,55 @@ mod tests {
     async fn a_select_answers() {
         let (_, rows) = run("SELECT 1 AS one").await.unwrap();
         assert_eq!(rows[0].num_rows(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_failing_value_is_not_told() {
+        for sql in [
+            "SELECT cast(x as int) FROM (VALUES ('秘密'), ('1')) t(x)",
+            "SELECT x / (x - x) FROM (VALUES (41), (42)) t(x)",
+            "SELECT to_timestamp(x) FROM (VALUES ('秘密')) t(x)",
+        ] {
+            let error = run(sql).await.unwrap_err();
+            let told = error.to_string();
+            assert!(matches!(error, SqlError::Running(_)), "{told}");
+            assert!(!told.contains("秘密"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_the_limits_allow_fits_a_worker_thread() {
+        let many = |part: &str, n: usize| part.repeat(n);
+        let tables: Vec<String> = (0..OPERATORS_MAX).map(|i| format!("t a{i}")).collect();
+        for sql in [
+            format!("SELECT 1{}", many("+1", 511)),
+            format!("SELECT 1{}", many(" IS NULL", 511)),
+            format!("SELECT 1 FROM {}", tables.join(",")),
+            format!("SELECT 'a'{}", many(" LIKE 'a'", 511)),
+            format!("SELECT x{}", many(".x", 8000)),
+            format!("SELECT 1{}", many(" IN (1)", 511)),
+            format!("SELECT '1'{}", many(" COLLATE a", 511)),
+            format!("SELECT now(){}", many(" AT TIME ZONE 'UTC'", 511)),
+            format!("VALUES (1) {}", many("EXCEPT VALUES (1) ", 255)),
+            format!("SELECT {}1{}", many("(", 50), many(")", 50)),
+            format!("SELECT {}1{}", many("abs(", 50), many(")", 50)),
+            format!("SELECT {}1", many("- ", 511)),
+            format!("SELECT {}true", many("NOT ", 511)),
+            format!("SELECT {}1{}", many("(SELECT ", 49), many(")", 49)),
+            format!("SELECT 1 FROM t {}", many("CROSS JOIN t ", 500)),
+            format!("SELECT 1{}", many(" PRIOR", 2000)),
+        ] {
+            eprintln!("{}", &sql[..40]);
+            let r = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+                let rt = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                rt.block_on(async {
+                    let ctx = SessionContext::new();
+                    ctx.sql("create table t as values (1)").await.unwrap();
+                    query(&ctx, &sql).await.map(|_| ()).map_err(|e| { let mut s=e.to_string(); s.truncate(s.floor_char_boundary(100)); s })
+                })
+            }).unwrap().join().unwrap();
+            eprintln!("  {r:?}");
+        }
     }
 
     #[tokio::test]

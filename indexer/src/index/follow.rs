@@ -26,6 +26,9 @@ const WRITER_MEMORY_BYTES: usize = 192 << 20;
 /// becomes visible and a crash repeats little.
 const DOCUMENTS_PER_COMMIT: u64 = 200_000;
 
+/// Pairs of room and person that are remembered; past it they are forgotten and written again.
+const SEEN_IN_ROOM_MAX: usize = 1_000_000;
+
 /// Why the index could not be opened or brought forward.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -269,6 +272,9 @@ impl Follower {
             if !self.seen_in_room.contains(&pair) {
                 document.add_text(fields.room_person, format!("{}\0{person}", stored.room));
                 document.add_text(fields.person_room, format!("{person}\0{}", stored.room));
+                if self.seen_in_room.len() >= SEEN_IN_ROOM_MAX {
+                    self.seen_in_room.clear();
+                }
                 self.seen_in_room.insert(pair);
             }
         }

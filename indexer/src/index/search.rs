@@ -556,7 +556,11 @@ impl Page {
     fn key(order: Order, at: i64, seq: i64, tie: u64) -> Key {
         match order {
             Order::NewestFirst => (Reverse(at), Reverse(seq), tie),
-            Order::OldestFirst => (Reverse(-at), Reverse(-seq), tie),
+            // A forged page token may hold any number.
+            Order::OldestFirst => {
+                let turned = (at.saturating_neg(), seq.saturating_neg());
+                (Reverse(turned.0), Reverse(turned.1), tie)
+            }
         }
     }
 }

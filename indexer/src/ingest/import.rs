@@ -16,12 +16,16 @@ use rayon::prelude::*;
 
 use super::normalise::split_line;
 use super::row::{self, Origin};
-use super::sink::{Sink, SinkError};
+use super::sink::{COMMIT_BYTES_MAX, Sink, SinkError, bytes_of};
 
 /// Bytes of lines that are parsed together.
 const BLOCK_BYTES: usize = 8 << 20;
 /// Rows of one commit.
 const COMMIT_ROWS: usize = 100_000;
+
+/// The longest line that is kept, if only in the quarantine: a binary file given by mistake may
+/// have none of its own, and must not fill the memory.
+const LINE_BYTES_KEPT_MAX: usize = 256 << 20;
 
 /// Why an import stopped. What was committed before stays; importing again goes on.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,14 @@ pub enum ImportError {
         path: PathBuf,
         /// The reader's own words.
         source: std::io::Error,
+    },
+    /// A line without an end: no file of messages.
+    #[error("`{}`, line {line}: it is longer than {LINE_BYTES_KEPT_MAX} bytes", path.display())]
+    LineTooLong {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1, over all files.
+        line: i64,
     },
     /// The archive could not be written.
     #[error(transparent)]
@@ -75,6 +87,7 @@ pub async fn import(
         now_ms,
         line: 0,
         pending: Vec::new(),
+        pending_bytes: 0,
         summary: Summary::default(),
         progress,
     };
@@ -130,6 +143,7 @@ struct Import<'a> {
     /// Lines before the next block, over all files.
     line: i64,
     pending: Vec<MessageRow>,
+    pending_bytes: usize,
     summary: Summary,
     progress: &'a mut (dyn FnMut(&Summary) + Send),
 }
@@ -154,6 +168,12 @@ impl Import<'_> {
             let rest = block.split_off(whole);
             self.block(&block).await?;
             block = rest;
+            if block.len() > LINE_BYTES_KEPT_MAX {
+                return Err(ImportError::LineTooLong {
+                    path: path.to_path_buf(),
+                    line: self.line + 1,
+                });
+            }
             if is_end {
                 return Ok(());
             }
@@ -179,8 +199,9 @@ impl Import<'_> {
             .collect();
         self.line += lines.len() as i64;
         self.summary.lines += rows.len() as u64;
+        self.pending_bytes += bytes_of(&rows);
         self.pending.extend(rows);
-        if self.pending.len() >= COMMIT_ROWS {
+        if self.pending.len() >= COMMIT_ROWS || self.pending_bytes >= COMMIT_BYTES_MAX {
             self.commit().await?;
         }
         Ok(())
@@ -188,6 +209,7 @@ impl Import<'_> {
 
     async fn commit(&mut self) -> Result<(), ImportError> {
         let rows = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
         let done = self.sink.append(&self.source, rows, None).await?;
         self.summary.archived += done.n_archived;
         self.summary.quarantined += done.n_quarantined;

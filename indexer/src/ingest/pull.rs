@@ -12,18 +12,17 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use huicun_engine::archive::{CursorMove, Home, MessageRow};
+use huicun_engine::archive::{CursorMove, MessageRow};
 use huicun_ffi_finance_sdk::page::{DamagedRecord, SealedRecord};
 use huicun_ffi_finance_sdk::worker::{
     CallError, DecryptOutcome, Limits, Session, WorkerClient, WorkerCommand,
 };
-use huicun_semantics::time::Zone;
 use rayon::prelude::*;
 
 use super::config::{Corp, PullSettings};
 use super::keys::{KeyError, KeyRing};
 use super::row::{self, Origin};
-use super::sink::{Sink, SinkError};
+use super::sink::{COMMIT_BYTES_MAX, Sink, SinkError, bytes_of};
 
 /// Pages between two stages: enough to overlap, few enough to stay small (a page is some MB).
 const QUEUED_PAGES_MAX: usize = 4;
@@ -131,6 +130,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Ends the pull when it is dropped.
+struct StopAtEnd<'a>(&'a Stop);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// What a pull has done so far; read by progress lines, `/readyz` and `/metrics`.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -161,11 +169,11 @@ pub struct Prepared {
 }
 
 /// One pull.
-pub struct Pull<'a> {
+pub struct Pull {
     /// The company.
-    pub corp: &'a Corp,
+    pub corp: Corp,
     /// How to behave.
-    pub settings: &'a PullSettings,
+    pub settings: PullSettings,
     /// How the worker process is started.
     pub worker: WorkerCommand,
     /// Where it can be watched.
@@ -191,7 +199,7 @@ struct Batch {
     rows: Vec<MessageRow>,
 }
 
-impl Pull<'_> {
+impl Pull {
     /// Reads the keys and opens the SDK: what can be wrong with a configuration is found before a
     /// data directory is made or touched. Blocks for the time that the library takes to load.
     ///
@@ -204,19 +212,17 @@ impl Pull<'_> {
         })
     }
 
-    /// Pulls until done or stopped. Inside a tokio runtime with several threads.
+    /// Pulls into `sink` until done or stopped. Inside a tokio runtime with several threads.
     ///
     /// # Errors
     /// Everything before the error is committed.
     pub async fn run(
         &self,
         prepared: Prepared,
-        home: &Home,
-        zone: Zone,
+        mut sink: Sink,
         until: Until,
     ) -> Result<(), PullError> {
         let Prepared { keys, client } = prepared;
-        let mut sink = Sink::open(home, "huicun pull", zone).await?;
         let source: Arc<str> = self.corp.corpid.as_str().into();
         let cursor = sink
             .messages()
@@ -228,24 +234,27 @@ impl Pull<'_> {
         let (sealed_tx, sealed_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (opened_tx, opened_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (batch_tx, mut batch_rx) = tokio::sync::mpsc::channel(QUEUED_PAGES_MAX);
-        let outcome = std::thread::scope(|scope| -> Result<(), PullError> {
-            let fetch = scope.spawn(|| self.fetch(&client, cursor as u64, until, sealed_tx));
-            let unseal = scope.spawn(|| unseal(&keys, sealed_rx, opened_tx));
-            let decrypt = scope.spawn(|| self.decrypt(&client, &source, opened_rx, batch_tx));
-            // The scope's own thread drives the commits.
-            let runtime = tokio::runtime::Handle::current();
-            let committed = tokio::task::block_in_place(|| {
-                runtime.block_on(self.commit_all(&mut sink, &source, &mut batch_rx))
-            });
-            if committed.is_err() {
-                self.stop.stop();
-            }
-            // Stages that wait for room end when their receiver is gone.
-            drop(batch_rx);
-            let decrypted = decrypt.join().map_err(|_| PullError::Panicked)?;
-            unseal.join().map_err(|_| PullError::Panicked)?;
-            let fetched = fetch.join().map_err(|_| PullError::Panicked)?;
-            committed.and(decrypted).and(fetched)
+        let runtime = tokio::runtime::Handle::current();
+        // All of it may block: at the end it waits for threads that wait for the network.
+        let outcome = tokio::task::block_in_place(|| {
+            std::thread::scope(|scope| -> Result<(), PullError> {
+                let fetch = scope.spawn(|| self.fetch(&client, cursor as u64, until, sealed_tx));
+                let unseal = scope.spawn(|| unseal(&keys, sealed_rx, opened_tx));
+                let decrypt = scope.spawn(|| self.decrypt(&client, &source, opened_rx, batch_tx));
+                // However the commits end, by a panic too, the stages end: the fetch would else poll
+                // on, and look alive, for a stage that is gone.
+                let at_end = StopAtEnd(&self.stop);
+                // The scope's own thread drives the commits.
+                let committed =
+                    runtime.block_on(self.commit_all(&mut sink, &source, &mut batch_rx));
+                drop(at_end);
+                // Stages that wait for room end when their receiver is gone.
+                drop(batch_rx);
+                let decrypted = decrypt.join().map_err(|_| PullError::Panicked)?;
+                unseal.join().map_err(|_| PullError::Panicked)?;
+                let fetched = fetch.join().map_err(|_| PullError::Panicked)?;
+                committed.and(decrypted).and(fetched)
+            })
         });
         let closed = sink.close().await;
         outcome?;
@@ -337,6 +346,8 @@ impl Pull<'_> {
             let last = page.last_seq().ok_or(PullError::NoSeq { after })?;
             let page = sealed_page(page.records, page.damaged, after, last)?;
             after = last;
+            // A size that was once refused is tried again a little at a time.
+            limit = larger(limit).min(self.settings.page_records);
             if pages.send(page).is_err() {
                 return Ok(());
             }
@@ -438,7 +449,8 @@ impl Pull<'_> {
             let started = Instant::now();
             let mut step = first.step;
             let mut rows = first.rows;
-            while rows.len() < self.settings.commit_records_max {
+            let mut n_bytes = bytes_of(&rows);
+            while rows.len() < self.settings.commit_records_max && n_bytes < COMMIT_BYTES_MAX {
                 // While the backlog drains, waiting makes commits larger; at its end it only
                 // delays what could be searchable already.
                 let longest = if self.status.is_caught_up.load(Ordering::Relaxed) {
@@ -450,6 +462,7 @@ impl Pull<'_> {
                 match tokio::time::timeout(left, batches.recv()).await {
                     Ok(Some(next)) => {
                         step.to = next.step.to;
+                        n_bytes += bytes_of(&next.rows);
                         rows.extend(next.rows);
                     }
                     Ok(None) | Err(_) => break,
@@ -576,6 +589,11 @@ fn sealed_json(record: &SealedRecord) -> Vec<u8> {
     })
     .to_string()
     .into_bytes()
+}
+
+/// An eighth more: at most one call in seven is refused again where small pages are needed.
+fn larger(limit: u32) -> u32 {
+    limit.saturating_add(limit / 8 + 1)
 }
 
 /// 1 s, 2 s, 4 s ... up to the bound, less up to half of it by chance.

@@ -15,6 +15,15 @@ use tokio::sync::watch;
 
 use crate::index::{Follower, IndexError};
 
+/// Bytes of content in one commit, beside which the bound of rows stands: a few long messages
+/// must not fill the memory, nor one Arrow column (2 GiB) with what a single page adds to it.
+pub const COMMIT_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of content in rows that wait.
+pub fn bytes_of(rows: &[MessageRow]) -> usize {
+    rows.iter().map(MessageRow::n_bytes).sum()
+}
+
 /// Why messages could not be brought in.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -54,7 +63,7 @@ impl Sink {
         let thread = std::thread::Builder::new()
             .name("index".into())
             .spawn(move || {
-                runtime.block_on(async {
+                let followed = runtime.block_on(async {
                     versions.mark_changed();
                     // The channel closes when nothing more will come; its last value still counts.
                     while versions.changed().await.is_ok() {
@@ -63,7 +72,16 @@ impl Sink {
                     }
                     let last = versions.borrow().clone();
                     follower.catch_up(&last).await
-                })?;
+                });
+                // A pull that follows closes only when it ends: said now, not then.
+                if let Err(error) = &followed {
+                    tracing::error!(
+                        %error,
+                        "the search index has stopped and misses what comes from now on; messages \
+                         are still archived, and a restart brings the index forward"
+                    );
+                }
+                followed?;
                 follower.close()
             })
             .map_err(|source| IndexError::Io {

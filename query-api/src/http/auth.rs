@@ -33,11 +33,12 @@ impl FromRequestParts<Arc<Api>> for Caller {
             .ok_or_else(Problem::unauthenticated)?;
         let granted = granted(api, secret)?.ok_or_else(Problem::unauthenticated)?;
         if granted == DataScope::All {
-            let scope = Scope::of_caller(&granted, |_| Vec::new());
+            let scope = Scope::of_caller(&granted, |_| false, |_| Vec::new());
             return Ok(Self { scope });
         }
         let directory = api.archive.directory().await?;
-        let scope = Scope::of_caller(&granted, |id| {
+        let is_employee = |id: &str| directory.employees.contains_key(id);
+        let scope = Scope::of_caller(&granted, is_employee, |id| {
             let below = directory.departments_below(id);
             let now = now_ms();
             directory

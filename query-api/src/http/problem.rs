@@ -76,9 +76,9 @@ impl From<QuestionError> for Problem {
             QuestionError::Sql(SqlError::TooLarge { .. } | SqlError::NotASelect(_)) => {
                 Self::new(StatusCode::BAD_REQUEST, "sql", error.to_string())
             }
-            QuestionError::Sql(SqlError::Failed(_)) => {
-                Self::new(StatusCode::BAD_REQUEST, "sql_failed", error.to_string())
-            }
+            QuestionError::Sql(
+                SqlError::Failed(_) | SqlError::Running(_) | SqlError::Exhausted(_),
+            ) => Self::new(StatusCode::BAD_REQUEST, "sql_failed", error.to_string()),
             QuestionError::Directory(DirectoryError::Feed(feed)) => {
                 Self::new(StatusCode::BAD_REQUEST, "directory_row", feed.to_string())
             }

@@ -32,7 +32,7 @@ pub struct Archive {
     zone: Zone,
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
-    facts: tokio::sync::Mutex<Option<Arc<Facts>>>,
+    facts: Arc<tokio::sync::Mutex<Option<Arc<Facts>>>>,
 }
 
 impl Archive {
@@ -47,7 +47,7 @@ impl Archive {
             zone,
             search: RwLock::new(None),
             directory: RwLock::new(None),
-            facts: tokio::sync::Mutex::new(None),
+            facts: Arc::default(),
         })
     }
 
@@ -94,21 +94,30 @@ impl Archive {
 
     /// Dialogues and what reports count, of the newest versions.
     pub async fn facts(&self) -> Result<Arc<Facts>, QuestionError> {
+        // One computation at a time: those who wait take its result. So what is newest is asked
+        // after the wait, else each of them would find the result too new and compute again.
+        let mut known = Arc::clone(&self.facts).lock_owned().await;
         let messages_version = messages::open(&self.home)
             .await?
             .map_or(0, |table| table.version());
         let directory = store::versions(&self.home).await?;
-        // One computation at a time: those who wait take its result.
-        let mut known = self.facts.lock().await;
         if let Some(facts) = known.as_ref()
             && facts.messages_version == messages_version
             && facts.directory.versions == directory
         {
             return Ok(Arc::clone(facts));
         }
-        let facts = Arc::new(Facts::compute(&self.home, &self.rules).await?);
-        *known = Some(Arc::clone(&facts));
-        Ok(facts)
+        // On a thread of its own: it computes for long, and goes on for the next who asks when
+        // this one gives up.
+        let (home, rules) = (self.home.clone(), self.rules.clone());
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::spawn_blocking(move || {
+            let facts = Arc::new(runtime.block_on(Facts::compute(&home, &rules))?);
+            *known = Some(Arc::clone(&facts));
+            Ok(facts)
+        })
+        .await
+        .map_err(|_| QuestionError::Interrupted)?
     }
 
     /// Brings the index up to the table where nobody else is doing it: after a crash, or an
@@ -159,14 +168,15 @@ impl Archive {
         let first = facts.dialogues.iter().map(|d| d.started_ms).min();
         let last = facts.dialogues.iter().map(|d| d.ended_ms).max();
         let today = self.zone.day_of(now_ms());
-        let from = match from {
-            Some(day) => parse_day(day)?,
-            None => first.map_or(today, |ms| self.zone.day_of(ms)),
-        };
-        let to = match to {
-            Some(day) => parse_day(day)?,
-            None => last.map_or(today, |ms| self.zone.day_of(ms)).max(from),
-        };
+        let (from, to) = (
+            from.map(parse_day).transpose()?,
+            to.map(parse_day).transpose()?,
+        );
+        let first = first.map_or(today, |ms| self.zone.day_of(ms));
+        let last = last.map_or(today, |ms| self.zone.day_of(ms));
+        // A given end that lies outside of the facts moves the missing one.
+        let from = from.unwrap_or_else(|| to.map_or(first, |to| first.min(to)));
+        let to = to.unwrap_or_else(|| last.max(from));
         if to < from {
             return Err(QuestionError::Parameter(format!(
                 "the period ends on {to}, before it begins on {from}"
@@ -206,7 +216,8 @@ pub fn now_ms() -> i64 {
 fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
-        .filter(|day| day.format("%Y-%m-%d").to_string() == text)
+        // Years have four digits: chrono reads and writes more.
+        .filter(|day| text.len() == 10 && day.format("%Y-%m-%d").to_string() == text)
         .ok_or_else(|| {
             QuestionError::Parameter(format!(
                 "`{text}` is no day; expected YYYY-MM-DD, such as 2024-10-01"

@@ -93,7 +93,8 @@ pub async fn dialogues(
     let mut items = Vec::new();
     let mut next = None;
     for (at, conversation, dialogue) in found {
-        let order = dialogue.entries.start as i64;
+        // The first message's seq: what stays the same while other messages arrive.
+        let order = facts.archive.entries[dialogue.entries.start].counted.seq;
         if let Some(after) = &after
             && (at, conversation, order) <= (after.first, after.text.as_str(), after.second)
         {
@@ -147,7 +148,7 @@ fn is_wanted(
     dialogue: &Dialogue,
     employees: &[String],
 ) -> bool {
-    let is_visible = scope.is_all() || employees.iter().any(|id| scope.sees_employee(id));
+    let is_visible = is_visible(scope, facts, dialogue, employees);
     let by_employee =
         params.employees.is_empty() || employees.iter().any(|id| params.employees.contains(id));
     let by_department = departments.is_empty()
@@ -155,6 +156,32 @@ fn is_wanted(
             .iter()
             .any(|id| facts.directory.was_in(id, departments, dialogue.started_ms));
     is_visible && by_employee && by_department
+}
+
+/// As a message of its conversation: an employee of the pair, or one who spoke or received in the
+/// group or was its member, is in scope.
+fn is_visible(scope: &Scope, facts: &Facts, dialogue: &Dialogue, employees: &[String]) -> bool {
+    let Some(visible) = scope.employees() else {
+        return true;
+    };
+    if employees.iter().any(|id| visible.contains(id)) {
+        return true;
+    }
+    let in_room = facts.archive.room_employees.get(&dialogue.conversation);
+    let took_part = in_room
+        .into_iter()
+        .flatten()
+        .any(|id| visible.contains(facts.archive.people.name(*id)));
+    took_part || {
+        let room = &facts.conversation(dialogue).id;
+        visible.iter().any(|id| {
+            let memberships = facts.directory.memberships.get(id);
+            memberships
+                .into_iter()
+                .flatten()
+                .any(|(chat, interval)| chat == room && interval.contains(dialogue.started_ms))
+        })
+    }
 }
 
 fn item(

@@ -1,7 +1,7 @@
 //! The employees report (manual 8.2.1): metrics per employee and slice.
 
 use huicun_engine::access::Scope;
-use huicun_engine::metrics::catalogue::{self, EMPLOYEES, Unit, Value as MetricValue};
+use huicun_engine::metrics::catalogue::{self, EMPLOYEES, Metric, Unit, Value as MetricValue};
 use huicun_engine::metrics::employees::{Question, report};
 use huicun_semantics::time::{By, Period};
 use serde_json::{Value, json};
@@ -36,8 +36,8 @@ pub struct Report {
     pub table: Table,
     /// The days that it covers.
     pub period: Period,
-    /// Heading and definition of each metric shown, in Chinese and English names.
-    pub definitions: Vec<(String, String, String)>,
+    /// The metrics shown.
+    pub metrics: Vec<&'static Metric>,
     /// From which versions.
     pub as_of: AsOf,
 }
@@ -59,7 +59,12 @@ pub async fn employees(
     archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let facts = archive.facts().await?;
     let period = archive.period(params.from.as_deref(), params.to.as_deref(), &facts)?;
-    let n_slices = by.map_or(1, |by| by.slices(&period).len());
+    let n_slices = match by {
+        None => 1,
+        // Counted without being made: a wide period has millions of days.
+        Some(By::Day) => usize::try_from(period.n_days()).unwrap_or(usize::MAX),
+        Some(by) => by.slices(&period).len(),
+    };
     let n_rows = n_slices * facts.directory.employees.len().max(1);
     if n_rows > ROWS_MAX {
         return Err(QuestionError::Parameter(format!(
@@ -92,11 +97,7 @@ pub async fn employees(
             rows,
         },
         period,
-        definitions: picked
-            .iter()
-            .map(|i| &EMPLOYEES[*i])
-            .map(|m| (m.zh.into(), m.en.into(), m.definition.into()))
-            .collect(),
+        metrics: picked.iter().map(|i| &EMPLOYEES[*i]).collect(),
         as_of: archive.as_of(facts.messages_version, &facts.directory),
     })
 }
