@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     start_logging();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .thread_stack_size(huicun_engine::tables::WORKER_STACK_BYTES)
         .build()
     {
         Ok(runtime) => runtime,

@@ -152,7 +152,13 @@ pub async fn report(data: &Path, Report::Employees(options): Report) -> Result<(
 pub async fn sql(data: &Path, options: SqlArguments) -> Result<(), Failure> {
     let target = target(&options.out)?;
     let archive = open_archive(data).await?;
-    let (table, as_of) = ask_sql(&Scope::local_operator(), &archive, &options.statement).await?;
+    let (table, as_of) = ask_sql(
+        &Scope::local_operator(),
+        &archive,
+        &options.statement,
+        usize::MAX,
+    )
+    .await?;
     let about = with_as_of(about("SQL", "SQL"), &as_of, target.language);
     write(&table, &about, &target)
 }

@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use huicun_engine::archive::seen::UNNAMED_SOURCE;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory;
 use huicun_engine::state::State;
@@ -15,9 +16,6 @@ use super::ask::{about, target};
 use crate::arguments::{Import, Out};
 use crate::failure::Failure;
 use crate::output;
-
-/// The name of a source when nothing names one.
-const DEFAULT_SOURCE: &str = "default";
 
 pub async fn import(data: &Path, config: &Path, what: Import) -> Result<(), Failure> {
     match what {
@@ -122,11 +120,11 @@ async fn source_of(home: &Home, config: &Path) -> Result<String, Failure> {
         }
     }
     let Some(table) = messages::open(home).await? else {
-        return Ok(DEFAULT_SOURCE.into());
+        return Ok(UNNAMED_SOURCE.into());
     };
     let sources = huicun_engine::archive::messages::sources(&table).await?;
     match sources.into_iter().collect::<Vec<_>>().as_slice() {
-        [] => Ok(DEFAULT_SOURCE.into()),
+        [] => Ok(UNNAMED_SOURCE.into()),
         [one] => Ok(one.clone()),
         several => Err(Failure::usage(format!(
             "the archive has several sources ({}); name one with --source",

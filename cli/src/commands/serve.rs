@@ -99,6 +99,7 @@ impl Door {
     ) -> Result<(), Failure> {
         let archive = Archive::open(home, self.rules)?;
         archive.catch_up().await?;
+        let is_alone = pull.is_none();
         let api = Arc::new(Api {
             archive,
             state: self.state,
@@ -107,10 +108,27 @@ impl Door {
         });
         let on_signal = stop.clone();
         signals::on_stop(move || on_signal.stop());
+        if is_alone {
+            tokio::spawn(keep_up(Arc::clone(&api), stop.clone()));
+        }
         println!("http://{}", self.listening.address);
         if let Some(token) = self.one_time {
             println!("token for this run: {token}");
         }
         Ok(self.listening.serve(api, stop.stopped()).await?)
+    }
+}
+
+/// How often a server without a pull looks whether somebody left the index behind.
+const KEEP_UP_EVERY: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Brings the index forward after an import in another process that was killed half-way; one that
+/// still runs does it itself.
+async fn keep_up(api: Arc<Api>, stop: Stop) {
+    while !stop.is_stopped() {
+        tokio::time::sleep(KEEP_UP_EVERY).await;
+        if let Err(error) = api.archive.catch_up().await {
+            tracing::warn!(%error, "the search index could not be brought forward");
+        }
     }
 }

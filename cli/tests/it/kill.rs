@@ -162,6 +162,30 @@ fn a_kill_while_the_data_directory_is_made_leaves_one_that_works() {
 }
 
 #[test]
+fn a_killed_worker_costs_the_pull_nothing() {
+    let run = Installation::new();
+    run.tape_of(&company(4_000));
+    run.configure(SMALL_COMMITS);
+    let mut pull = run.start(&["pull", "--once"]);
+    wait_for_commits(&run, &mut pull, 3);
+    let first = workers(&run);
+    for worker in &first {
+        let pid = worker.file_name().unwrap().to_str().unwrap();
+        let kill = std::process::Command::new("sh")
+            .args(["-c", &format!("kill -KILL {pid}")])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+    wait_until(Duration::from_secs(10), "another worker", || {
+        assert!(pull.is_running(), "the kill came too late");
+        let now = workers(&run);
+        now.len() == 1 && now != first
+    });
+    assert!(pull.wait(Duration::from_secs(60)).success());
+    assert_eq!(check_table_and_index(&run), 4_000);
+}
+
+#[test]
 fn a_deleted_index_is_built_again_from_the_table() {
     let run = Installation::new();
     run.tape_of(&company(300));

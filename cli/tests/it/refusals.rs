@@ -481,6 +481,11 @@ fn files_that_cannot_be_read_are_named_before_anything_is_imported() {
     let good = good.to_str().unwrap();
     let words = ["there is no file", "/no/such"];
     refuses(&run, &["import", "messages", good, "/no/such"], 1, &words);
+    let packed = zstd::encode_all(std::fs::read(good).unwrap().as_slice(), 3).unwrap();
+    let cut = run.path("cut.ndjson.zst");
+    std::fs::write(&cut, &packed[..packed.len() / 2]).unwrap();
+    let cut = cut.to_str().unwrap();
+    refuses(&run, &["import", "messages", cut], 1, &["cannot read", cut]);
     let folder = run.path("tape");
     let folder = folder.to_str().unwrap();
     refuses(&run, &["import", "messages", good, folder], 1, &[folder]);
@@ -664,4 +669,17 @@ fn an_address_in_use_is_named() {
     let words = ["cannot listen on", address.as_str(), "--listen"];
     refuses(&run, &["serve", "--listen", &address], 1, &words);
     refuses(&run, &["run", "--listen", &address], 1, &words);
+}
+
+#[test]
+fn a_pull_logs_neither_secrets_nor_texts() {
+    let run = pulled();
+    std::fs::remove_dir_all(run.data()).unwrap();
+    let mut pull = run.command();
+    pull.env("HUICUN_LOG", "trace").args(["pull", "--once"]);
+    let said = Ran::from(pull.output().unwrap()).ok().stderr;
+    assert!(said.contains("TRACE"), "{said}");
+    for word in ["第", "条"].iter().chain(&SECRETS) {
+        assert!(!said.contains(word), "`{word}` is logged");
+    }
 }

@@ -138,7 +138,11 @@ impl Home {
                     Ok(entries) => {
                         let is_foreign = entries
                             .filter_map(Result::ok)
-                            .any(|e| e.file_name() != *format!("{MARKER}.new"));
+                            // A fresh mount brings `lost+found`.
+                            .any(|e| {
+                                e.file_name() != *format!("{MARKER}.new")
+                                    && e.file_name() != "lost+found"
+                            });
                         if is_foreign {
                             HomeError::Foreign(root.to_path_buf())
                         } else {

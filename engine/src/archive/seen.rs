@@ -39,9 +39,15 @@ impl Hasher for Identity {
     }
 }
 
+/// The source of messages that were imported before any company was named. They may be any
+/// company's, so a msgid is looked for there too, and theirs in every source.
+pub const UNNAMED_SOURCE: &str = "default";
+
 /// The set of archived records, in memory (about 20 bytes each).
 #[derive(Default)]
 pub struct Seen {
+    /// The sources that were seen; a handful.
+    sources: Vec<String>,
     content_of: HashMap<u64, u32, BuildHasherDefault<Identity>>,
 }
 
@@ -59,18 +65,23 @@ impl Seen {
     /// Notes a readable record and says what was known before.
     pub fn note_message(&mut self, source: &str, msgid: &str, content_hash: i64) -> Sighting {
         let content = content_hash as u32;
-        match self
-            .content_of
-            .entry(fingerprint(b'm', source, msgid.as_bytes()))
-        {
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(content);
+        if !self.sources.iter().any(|known| known == source) {
+            self.sources.push(source.to_string());
+        }
+        let own = fingerprint(b'm', source, msgid.as_bytes());
+        let others = self.sources.iter().filter(|other| {
+            *other != source && (source == UNNAMED_SOURCE || *other == UNNAMED_SOURCE)
+        });
+        let known = std::iter::once(own)
+            .chain(others.map(|other| fingerprint(b'm', other, msgid.as_bytes())))
+            .find_map(|key| self.content_of.get(&key));
+        match known {
+            Some(known) if *known == content => Sighting::Duplicate,
+            Some(_) => Sighting::Conflict,
+            None => {
+                self.content_of.insert(own, content);
                 Sighting::New
             }
-            std::collections::hash_map::Entry::Occupied(known) if *known.get() == content => {
-                Sighting::Duplicate
-            }
-            std::collections::hash_map::Entry::Occupied(_) => Sighting::Conflict,
         }
     }
 
@@ -108,5 +119,17 @@ mod tests {
         assert_eq!(seen.note_message("corp", "m1", 8), Sighting::Conflict);
         assert_eq!(seen.note_message("other", "m1", 8), Sighting::New);
         assert_eq!(seen.len(), 2);
+    }
+
+    #[test]
+    fn what_was_imported_before_a_company_was_named_is_not_taken_twice() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.note_message(UNNAMED_SOURCE, "m1", 7), Sighting::New);
+        assert_eq!(seen.note_message("corp", "m1", 7), Sighting::Duplicate);
+        assert_eq!(seen.note_message("corp", "m2", 7), Sighting::New);
+        assert_eq!(
+            seen.note_message(UNNAMED_SOURCE, "m2", 7),
+            Sighting::Duplicate
+        );
     }
 }

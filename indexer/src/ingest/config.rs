@@ -171,9 +171,17 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
     let line = error
         .span()
         .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let mut message = error.message().to_string();
+    // `invalid type: integer `123`, expected a string`: the value may be a password.
+    if message.starts_with("invalid")
+        && let (Some(from), Some(to)) = (message.find('`'), message.rfind("`, expected"))
+        && from < to
+    {
+        message.replace_range(from + 1..to, "…");
+    }
     match line {
-        Some(line) => format!("line {line}: {}", error.message()),
-        None => error.message().to_string(),
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
     }
 }
 
@@ -238,6 +246,16 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(torn.contains("line 2") && !torn.contains("hush"), "{torn}");
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_not_shown() {
+        let text = "[[corp]]\ncorpid = \"ww1\"\nsecret = 778899\nsdk_library = \"x.so\"";
+        let error = read(text).unwrap_err().to_string();
+        assert!(
+            error.contains("line 3") && !error.contains("778899"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Normalised {
     pub msgtype: String,
     /// Whether this version knows the fields of that type.
     pub is_known_type: bool,
-    /// Milliseconds since 1970, 0 to the end of 9999; 0 where WeCom says 0.
+    /// Milliseconds since 1970, 0 to April 2262; 0 where WeCom says 0.
     pub msgtime_ms: i64,
     /// The sender; "" when the message names none.
     pub from_id: String,
@@ -95,7 +95,7 @@ pub enum Unreadable {
     NoMsgid,
     #[error("message has neither `msgtime` nor `time`")]
     NoTime,
-    #[error("message has a `msgtime` that is no time between 1970 and 9999")]
+    #[error("message has a `msgtime` that is no time between 1970 and 2262")]
     BadTime,
     #[error("envelope has a `{field}` that is no number")]
     BadEnvelope { field: &'static str },

@@ -342,10 +342,15 @@ impl Pull {
                 self.stop.sleep(self.settings.poll());
                 continue;
             }
-            // A page of nothing but records without a readable seq cannot move the cursor.
-            let last = page.last_seq().ok_or(PullError::NoSeq { after })?;
-            let page = sealed_page(page.records, page.damaged, after, last)?;
-            after = last;
+            let page = match sealed_page(page.records, page.damaged, after) {
+                Ok(page) => page,
+                Err(error) => {
+                    n_failures += 1;
+                    self.after_bad_page(error, n_failures, until)?;
+                    continue;
+                }
+            };
+            after = page.step.to as u64;
             // A size that was once refused is tried again a little at a time.
             limit = larger(limit).min(self.settings.page_records);
             if pages.send(page).is_err() {
@@ -388,6 +393,22 @@ impl Pull {
         Ok(())
     }
 
+    /// A page that makes no sense: WeCom may give a better one, but nobody knows.
+    fn after_bad_page(
+        &self,
+        error: PullError,
+        n_failures: u32,
+        until: Until,
+    ) -> Result<(), PullError> {
+        *lock(&self.status.last_error) = Some(error.to_string());
+        if until == Until::CaughtUp && n_failures >= self.settings.attempts_once {
+            return Err(error);
+        }
+        tracing::error!(%error, attempt = n_failures, "a page cannot be used; trying again");
+        self.stop.sleep(back_off(n_failures));
+        Ok(())
+    }
+
     /// Stage 3: decrypts in the worker and parses.
     fn decrypt(
         &self,
@@ -424,6 +445,13 @@ impl Pull {
         loop {
             match self.with_worker(client, |client| client.decrypt_isolating(items)) {
                 Ok(outcomes) => return Ok(outcomes),
+                // Too many records that kill the worker for one search: halves get further.
+                Err(CallError::TooManyLosses { .. }) if items.len() > 1 => {
+                    let (first, second) = items.split_at(items.len() / 2);
+                    let mut outcomes = self.decrypt_patiently(client, first)?;
+                    outcomes.extend(self.decrypt_patiently(client, second)?);
+                    return Ok(outcomes);
+                }
                 Err(error) => {
                     n_failures += 1;
                     if n_failures >= self.settings.attempts_once || self.stop.is_stopped() {
@@ -489,17 +517,30 @@ impl Pull {
     }
 }
 
+/// A damaged record's seq moves the cursor only this far past what is known to be good: a
+/// number that the damage made must not skip what comes after.
+const DAMAGED_SEQ_LEAP_MAX: u64 = 100_000;
+
 fn sealed_page(
     records: Vec<SealedRecord>,
     damaged: Vec<DamagedRecord>,
     after: u64,
-    last: u64,
 ) -> Result<SealedPage, PullError> {
-    let to = i64::try_from(last).map_err(|_| PullError::SeqTooLarge { seq: last })?;
     let first = records.iter().map(|r| r.seq).min();
     if let Some(seq) = first.filter(|seq| *seq <= after) {
         return Err(PullError::SeqNotAfter { seq, after });
     }
+    let good = records.iter().map(|r| r.seq).max().unwrap_or(after);
+    let last = damaged
+        .iter()
+        .filter_map(|record| record.seq)
+        .filter(|seq| *seq <= good.saturating_add(DAMAGED_SEQ_LEAP_MAX))
+        .fold(good, u64::max);
+    // A page of nothing but records without a believable seq cannot move the cursor.
+    if last == after {
+        return Err(PullError::NoSeq { after });
+    }
+    let to = i64::try_from(last).map_err(|_| PullError::SeqTooLarge { seq: last })?;
     Ok(SealedPage {
         step: CursorMove {
             from: after as i64,
@@ -652,6 +693,41 @@ mod tests {
     }
 
     #[test]
+    fn a_page_size_that_was_halved_grows_back() {
+        let mut limit = 1;
+        let mut n_pages = 0;
+        while limit < 1000 {
+            limit = larger(limit).min(1000);
+            n_pages += 1;
+        }
+        assert!(n_pages < 60, "{n_pages}");
+    }
+
+    #[test]
+    fn the_end_of_the_commits_ends_the_pull_by_a_panic_too() {
+        let stop = Stop::default();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _at_end = StopAtEnd(&stop);
+            panic!("a stage");
+        }));
+        assert!(ended.is_err() && stop.is_stopped());
+    }
+
+    #[test]
+    fn a_damaged_seq_far_away_does_not_move_the_cursor() {
+        let damaged = |seq| DamagedRecord {
+            raw: "{}".into(),
+            seq: Some(seq),
+            msgid: None,
+            field: "msgid",
+        };
+        let page = sealed_page(vec![], vec![damaged(9), damaged(10_000_000_000)], 5).unwrap();
+        assert_eq!((page.step.from, page.step.to), (5, 9));
+        let page = sealed_page(vec![], vec![damaged(10_000_000_000)], 5);
+        assert!(matches!(page, Err(PullError::NoSeq { after: 5 })));
+    }
+
+    #[test]
     fn a_page_that_does_not_continue_is_refused() {
         let record = SealedRecord {
             seq: 5,
@@ -660,7 +736,7 @@ mod tests {
             encrypt_random_key: String::new(),
             encrypt_chat_msg: String::new(),
         };
-        let page = sealed_page(vec![record], vec![], 5, 5);
+        let page = sealed_page(vec![record], vec![], 5);
         assert!(matches!(page, Err(PullError::SeqNotAfter { .. })));
     }
 }

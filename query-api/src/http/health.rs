@@ -9,14 +9,18 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use huicun_engine::archive::messages;
-use serde_json::json;
+use serde::Serialize;
 
+use super::problem::Problem;
 use super::server::Api;
 
 /// A pull whose last answer is older than this is stalled.
 const STALLED_AFTER_MS: u64 = 10 * 60 * 1000;
 
 /// Alive: the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses(
+    (status = 200, body = String, content_type = "text/plain"),
+))]
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
@@ -27,6 +31,7 @@ struct Readiness {
     problems: Vec<String>,
 }
 
+/// The words of `problems`; details are in the log, since `/readyz` needs no token.
 async fn readiness(api: &Api) -> Readiness {
     let mut found = Readiness {
         table: 0,
@@ -35,42 +40,61 @@ async fn readiness(api: &Api) -> Readiness {
     };
     match messages::open(api.archive.home()).await {
         Ok(table) => found.table = table.map_or(0, |t| t.version()),
-        Err(error) => found.problems.push(error.to_string()),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            found.problems.push("table_unreadable".into());
+        }
     }
-    match api.archive.search() {
-        Ok(Some(index)) => match index.watermark() {
-            Ok(mark) => found.index = mark.map_or(0, |m| m.version),
-            Err(error) => found.problems.push(error.to_string()),
-        },
-        Ok(None) => {}
-        Err(error) => found.problems.push(error.to_string()),
+    let mark = api.archive.search().and_then(|index| match index {
+        Some(index) => Ok(index.watermark()?),
+        None => Ok(None),
+    });
+    match mark {
+        Ok(mark) => found.index = mark.map_or(0, |m| m.version),
+        Err(error) => {
+            tracing::warn!(%error, "not ready");
+            found.problems.push("index_unreadable".into());
+        }
     }
     if found.problems.is_empty() && found.index < found.table {
-        found.problems.push(format!(
-            "the search index covers version {} of {}",
-            found.index, found.table
-        ));
+        found.problems.push("index_behind".into());
     }
     if let Some(pull) = &api.pull {
         let answered = pull.answered_at_ms.load(Ordering::Relaxed);
         let age = (crate::queries::archive::now_ms() as u64).saturating_sub(answered);
-        let error = pull
+        let is_failing = pull
             .last_error
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone();
-        if let Some(error) = error {
-            found.problems.push(format!("pull: {error}"));
+            .is_some();
+        if is_failing {
+            found.problems.push("pull_failing".into());
         } else if answered != 0 && age > STALLED_AFTER_MS {
-            found
-                .problems
-                .push("pull: no answer of WeCom for ten minutes".into());
+            found.problems.push("pull_stalled".into());
         }
     }
     found
 }
 
+/// What `/readyz` says.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Ready {
+    /// Whether there is no problem.
+    ready: bool,
+    /// Version of the messages table.
+    messages_version: u64,
+    /// The table's version that the search index covers.
+    index_version: u64,
+    /// What keeps it from being ready: `table_unreadable`, `index_unreadable`, `index_behind`,
+    /// `pull_failing`, `pull_stalled`.
+    problems: Vec<String>,
+}
+
 /// Ready: the archive is open, the index has caught up, the pull is not stalled.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+    (status = 200, body = Ready),
+    (status = 503, body = Ready),
+))]
 pub async fn readyz(State(api): State<Arc<Api>>) -> Response {
     let found = readiness(&api).await;
     let status = if found.problems.is_empty() {
@@ -78,16 +102,20 @@ pub async fn readyz(State(api): State<Arc<Api>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({
-        "ready": found.problems.is_empty(),
-        "messages_version": found.table,
-        "index_version": found.index,
-        "problems": found.problems,
-    });
+    let body = Ready {
+        ready: found.problems.is_empty(),
+        messages_version: found.table,
+        index_version: found.index,
+        problems: found.problems,
+    };
     (status, Json(body)).into_response()
 }
 
 /// Figures in Prometheus' text format. No text, name or id of anybody is in them.
+#[utoipa::path(get, path = "/metrics", tag = "health", responses(
+    (status = 200, body = String, content_type = "text/plain"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
 pub async fn metrics(State(api): State<Arc<Api>>, _caller: super::auth::Caller) -> Response {
     let found = readiness(&api).await;
     let mut text = String::new();

@@ -50,6 +50,30 @@ impl Problem {
         )
     }
 
+    /// What a layer or an extractor refused, by its status alone.
+    fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::METHOD_NOT_ALLOWED => (
+                "method_not_allowed",
+                "this route has other methods; `Allow` names them",
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => (
+                "body_too_large",
+                "the body is too large; send it in several requests",
+            ),
+            StatusCode::SERVICE_UNAVAILABLE => (
+                "too_slow",
+                "the answer took too long and was given up; ask for a shorter period",
+            ),
+            status if status.is_client_error() => ("parameter", "the request cannot be understood"),
+            _ => (
+                "internal",
+                "the question failed; the server's log has the cause under this request id",
+            ),
+        };
+        Self::new(status, code, detail)
+    }
+
     /// A failure of ours; the cause is logged, not told.
     pub fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "a question failed");
@@ -85,6 +109,24 @@ impl From<QuestionError> for Problem {
             _ => Self::internal(&error),
         }
     }
+}
+
+/// Turns what layers and extractors refuse in plain words into a problem document.
+pub async fn dress(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        kind.starts_with(b"application/problem+json") || kind.starts_with(b"application/json")
+    });
+    let status = response.status();
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let mut dressed = Problem::of_status(status).into_response();
+    if let Some(allowed) = response.headers().get(header::ALLOW) {
+        dressed.headers_mut().insert(header::ALLOW, allowed.clone());
+    }
+    dressed
 }
 
 impl IntoResponse for Problem {

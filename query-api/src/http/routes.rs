@@ -245,7 +245,9 @@ pub async fn sql(
 ) -> Result<Json<RowList>, Problem> {
     let request: SqlRequest = serde_json::from_slice(&body)
         .map_err(|e| Problem::parameter(format!("expected a JSON object with `sql`: {e}")))?;
-    let (table, as_of) = sql_question::sql(&caller.scope, &api.archive, &request.sql).await?;
+    let bytes_max = sql_question::HTTP_BYTES_MAX;
+    let asked = sql_question::sql(&caller.scope, &api.archive, &request.sql, bytes_max);
+    let (table, as_of) = asked.await?;
     Ok(Json(RowList::of(&table, as_of)))
 }
 

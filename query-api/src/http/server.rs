@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::{HeaderName, StatusCode};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::pull;
@@ -20,14 +21,18 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::problem::Problem;
-use super::{health, routes};
+use super::problem::{self, Problem};
+use super::{auth, health, routes};
 use crate::queries::Archive;
 
 /// Bytes of a request body: a directory table of some 100,000 rows.
 const BODY_BYTES_MAX: usize = 64 << 20;
 /// The longest answer time.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// How long running requests may go on after the server was asked to end: `docker stop` kills
+/// after 10 s, and a pull in the same process has to close the index before that.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// What the routes share.
 pub struct Api {
@@ -73,29 +78,32 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::report_employees))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
         .split_for_parts();
     let document = Arc::new(document);
     let request_id = HeaderName::from_static("x-request-id");
-    v1.route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
-        .route(
-            "/openapi.json",
-            get(move || {
-                let document = Arc::clone(&document);
-                async move { axum::Json(document.as_ref().clone()) }
-            }),
-        )
+    let with_token = from_fn_with_state(Arc::clone(&api), auth::require_token);
+    v1.route(
+        "/openapi.json",
+        get(move || {
+            let document = Arc::clone(&document);
+            async move { axum::Json(document.as_ref().clone()) }
+        }),
+    )
         .fallback(unknown_route)
         .with_state(api)
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(axum::extract::DefaultBodyLimit::disable())
+        .layer(with_token)
         .layer(TimeoutLayer::with_status_code(
             StatusCode::SERVICE_UNAVAILABLE,
             REQUEST_TIME_MAX,
         ))
         .layer(CatchPanicLayer::new())
+        .layer(map_response(problem::dress))
         // Path and query stay out of the log: they hold what was searched for.
         .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::extract::Request| {
             tracing::info_span!("request", method = %request.method())
@@ -104,8 +112,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
 }
 
-/// Without a valid token nothing tells which routes there are.
-async fn unknown_route(_caller: super::auth::Caller) -> Problem {
+async fn unknown_route() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
         "no_such_route",
@@ -128,14 +135,30 @@ pub async fn listen(address: SocketAddr) -> std::io::Result<Listening> {
 }
 
 impl Listening {
-    /// Answers until `stop` is done, then lets running requests end.
+    /// Answers until `stop` is done, then lets running requests end, for [`FAREWELL_MAX`] at most:
+    /// a connection on which nothing comes would else keep the server for ever.
     pub async fn serve(
         self,
         api: Arc<Api>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
-        axum::serve(self.listener, router(api))
-            .with_graceful_shutdown(stop)
-            .await
+        let (asked, was_asked) = tokio::sync::oneshot::channel();
+        let serving = axum::serve(self.listener, router(api))
+            .with_graceful_shutdown(async move {
+                stop.await;
+                // Nobody listens any more when the server has ended by itself.
+                let _ = asked.send(());
+            })
+            .into_future();
+        let farewell = async {
+            if was_asked.await.is_err() {
+                return std::future::pending().await;
+            }
+            tokio::time::sleep(FAREWELL_MAX).await;
+        };
+        tokio::select! {
+            ended = serving => ended,
+            () = farewell => Ok(()),
+        }
     }
 }

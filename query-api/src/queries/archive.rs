@@ -174,9 +174,7 @@ impl Archive {
         );
         let first = first.map_or(today, |ms| self.zone.day_of(ms));
         let last = last.map_or(today, |ms| self.zone.day_of(ms));
-        // A given end that lies outside of the facts moves the missing one.
-        let from = from.unwrap_or_else(|| to.map_or(first, |to| first.min(to)));
-        let to = to.unwrap_or_else(|| last.max(from));
+        let (from, to) = ends(from, to, (first, last));
         if to < from {
             return Err(QuestionError::Parameter(format!(
                 "the period ends on {to}, before it begins on {from}"
@@ -213,6 +211,17 @@ pub fn now_ms() -> i64 {
     chrono::Utc::now().timestamp_millis()
 }
 
+/// Both ends of a period; one that is missing is the facts' own, or the given one where that lies
+/// outside of them.
+fn ends(
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+    (first, last): (NaiveDate, NaiveDate),
+) -> (NaiveDate, NaiveDate) {
+    let from = from.unwrap_or_else(|| to.map_or(first, |to| first.min(to)));
+    (from, to.unwrap_or_else(|| last.max(from)))
+}
+
 fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
@@ -223,4 +232,33 @@ fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
                 "`{text}` is no day; expected YYYY-MM-DD, such as 2024-10-01"
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_year_has_four_digits() {
+        assert!(parse_day("2024-10-01").is_ok());
+        for text in [
+            "+10000-01-01",
+            "-262143-01-01",
+            "2024-1-1",
+            "2024-10-01 ",
+            "",
+        ] {
+            assert!(parse_day(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_given_end_outside_of_the_facts_moves_the_missing_one() {
+        let day = |text: &str| parse_day(text).unwrap();
+        let facts = (day("2024-01-01"), day("2024-02-01"));
+        let (early, late) = (day("2001-01-01"), day("2999-01-01"));
+        assert_eq!(ends(None, None, facts), facts);
+        assert_eq!(ends(None, Some(early), facts), (early, early));
+        assert_eq!(ends(Some(late), None, facts), (late, late));
+    }
 }

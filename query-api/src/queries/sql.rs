@@ -13,11 +13,15 @@ use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use crate::answer::{Column, ColumnKind, Table};
 
-/// Runs one SELECT.
+/// Bytes of an answer over HTTP, as Arrow holds it; its JSON takes several times as much.
+pub const HTTP_BYTES_MAX: usize = 128 << 20;
+
+/// Runs one SELECT whose answer takes at most `bytes_max` in memory.
 pub async fn sql(
     scope: &Scope,
     archive: &Archive,
     statement: &str,
+    bytes_max: usize,
 ) -> Result<(Table, AsOf), QuestionError> {
     if !scope.is_all() {
         return Err(QuestionError::Forbidden(
@@ -26,7 +30,7 @@ pub async fn sql(
     }
     let tables = tables::open(archive.home()).await?;
     let ctx = tables.session().await?;
-    let (schema, batches) = tables::query(&ctx, statement).await?;
+    let (schema, batches) = tables::query(&ctx, statement, bytes_max).await?;
     let columns = schema
         .fields()
         .iter()

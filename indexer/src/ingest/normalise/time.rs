@@ -7,9 +7,10 @@ use super::json::{Json, whole_part};
 /// years before WeCom.
 const MILLIS_FROM: i64 = 1_000_000_000_000;
 
-/// 9999-12-31T23:59:59.999Z. What lies behind is no time (microseconds, a damaged
-/// number), and calendars and Parquet's readers stop there.
-const MILLIS_MAX: i64 = 253_402_300_799_999;
+/// 2262-04-11T23:47:16.854Z, the last millisecond whose nanoseconds fit 64 bits. What lies
+/// behind is no time (microseconds, a damaged number), and one such row would make date
+/// functions of SQL engines fail over the whole table.
+const MILLIS_MAX: i64 = 9_223_372_036_854;
 
 /// Milliseconds since 1970 from a number or a string, in seconds or milliseconds; 0
 /// stays 0 (an official sample has it). None for anything that is no time.
