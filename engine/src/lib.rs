@@ -1,6 +1,9 @@
 //! The engine of huicun: the archive, the directory, the rules, and what is computed from them.
 //!
-//! Modules in their one order, each using only those before it. No HTTP, no clap, no Tantivy.
+//! Modules have one order, and each uses only those before it (a test keeps it):
+//! access, archive, directory, rules, state, tables, jobs, metrics.
+//!
+//! No HTTP, no clap, no Tantivy.
 
 pub mod access;
 pub mod archive;

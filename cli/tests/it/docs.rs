@@ -1,0 +1,110 @@
+//! The reference pages name what the code has: tables, columns, metrics, commands, flags and
+//! settings. A page that falls behind fails here.
+
+use std::path::Path;
+
+use huicun_engine::archive::message::SCHEMA;
+use huicun_engine::directory::schema::TABLES;
+use huicun_engine::metrics::catalogue::EMPLOYEES;
+
+use crate::support::Installation;
+
+fn page(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[track_caller]
+fn assert_names(name: &str, page: &str, word: &str) {
+    let is_named = page.contains(&format!("`{word}`")) || page.contains(&format!("`{word} "));
+    assert!(is_named, "docs/{name} does not name `{word}`");
+}
+
+#[test]
+fn every_column_of_messages_is_described() {
+    let name = "reference/messages.md";
+    let text = page(name);
+    for field in SCHEMA.fields() {
+        assert_names(name, &text, field.name());
+    }
+}
+
+#[test]
+fn every_directory_table_and_column_is_described() {
+    let name = "reference/directory.md";
+    let text = page(name);
+    for table in TABLES {
+        assert_names(name, &text, table.name);
+        for column in table.columns {
+            assert_names(name, &text, column.name);
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_defined_with_its_chinese_name() {
+    let name = "reference/metrics.md";
+    let text = page(name);
+    for metric in EMPLOYEES {
+        let is_named = text.contains(&format!("`{}`", metric.key))
+            || text.contains(&format!("`{}`", metric.json_key()));
+        assert!(is_named, "docs/{name} does not name `{}`", metric.key);
+        assert!(
+            text.contains(metric.zh),
+            "docs/{name} does not say {}",
+            metric.zh
+        );
+    }
+}
+
+/// The long flags that a help text shows.
+fn flags(help: &str) -> Vec<String> {
+    help.split_whitespace()
+        .filter(|word| word.starts_with("--") && word.len() > 3)
+        .map(|word| {
+            let is_name = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+            word.chars().take_while(is_name).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn every_command_and_flag_is_described() {
+    let name = "reference/commands.md";
+    let text = page(name);
+    let run = Installation::new();
+    for command in [
+        "pull",
+        "import messages",
+        "import directory",
+        "search",
+        "conversation",
+        "dialogues",
+        "report employees",
+        "sql",
+        "serve",
+        "run",
+        "rules apply",
+        "rules show",
+        "token create",
+        "token list",
+        "token revoke",
+        "tape make",
+        "demo make",
+    ] {
+        assert!(
+            text.contains(command),
+            "docs/{name} does not name `huicun {command}`"
+        );
+        let mut arguments: Vec<&str> = command.split(' ').collect();
+        arguments.push("--help");
+        for flag in flags(&run.run(&arguments).ok().stdout) {
+            assert!(
+                text.contains(&flag),
+                "docs/{name} does not name {flag} of `{command}`"
+            );
+        }
+    }
+}
