@@ -261,7 +261,6 @@ impl Follower {
         }
         document.add_text(fields.from, &stored.from);
         document.add_text(fields.msgtype, &stored.msgtype);
-        document.add_text(fields.msgid, &stored.msgid);
         let people = std::iter::once(stored.from.as_str()).chain(receivers.iter().copied());
         for person in people.filter(|id| !id.is_empty()) {
             document.add_text(fields.person, person);

@@ -1,5 +1,10 @@
 //! Integration tests of the test data: one binary, because linking is what costs.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 mod demo;
 mod naive;
 mod tidy;
