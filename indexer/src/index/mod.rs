@@ -2,8 +2,10 @@
 //! ("search that never misses"). Everything here can be deleted and built again.
 
 pub mod analyser;
+mod filter;
 pub mod fold;
 pub mod follow;
+mod page;
 pub mod query;
 pub mod schema;
 pub mod search;

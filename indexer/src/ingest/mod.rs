@@ -5,6 +5,8 @@ pub mod config;
 pub mod import;
 pub mod keys;
 pub mod normalise;
+mod pace;
+mod pages;
 pub mod pull;
 pub mod row;
 pub mod sink;

@@ -6,30 +6,23 @@
 //! thread. The cursor moves only in the commit that holds the rows: a kill at any moment repeats
 //! at most what was not committed.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use huicun_engine::archive::{CursorMove, MessageRow};
-use huicun_ffi_finance_sdk::page::{DamagedRecord, SealedRecord};
 use huicun_ffi_finance_sdk::worker::{
     CallError, DecryptOutcome, Limits, Session, WorkerClient, WorkerCommand,
 };
-use rayon::prelude::*;
 
 use super::config::{Corp, PullSettings};
 use super::keys::{KeyError, KeyRing};
-use super::row::{self, Origin};
+use super::pace::{Limiter, back_off, larger};
+use super::pages::{Batch, OpenedPage, SealedPage, sealed_page, to_batch, unseal};
 use super::sink::{COMMIT_BYTES_MAX, Sink, SinkError, bytes_of};
 
 /// Pages between two stages: enough to overlap, few enough to stay small (a page is some MB).
 const QUEUED_PAGES_MAX: usize = 4;
-/// WeCom allows 600 calls of GetChatData a minute (wecom-sdk 3).
-const CALLS_PER_MINUTE_MAX: usize = 600;
-/// The longest wait between two attempts.
-const BACK_OFF_MAX: Duration = Duration::from_secs(300);
 /// `pull --once` gives up on an error that wants a longer wait, such as an address that WeCom
 /// does not trust: somebody is waiting for the command, and must act first.
 const WAIT_ONCE_MAX: Duration = Duration::from_secs(30);
@@ -180,23 +173,6 @@ pub struct Pull {
     pub status: Arc<Status>,
     /// How it can be ended.
     pub stop: Stop,
-}
-
-struct SealedPage {
-    step: CursorMove,
-    records: Vec<SealedRecord>,
-    damaged: Vec<DamagedRecord>,
-}
-
-struct OpenedPage {
-    step: CursorMove,
-    records: Vec<(SealedRecord, Result<String, &'static str>)>,
-    damaged: Vec<DamagedRecord>,
-}
-
-struct Batch {
-    step: CursorMove,
-    rows: Vec<MessageRow>,
 }
 
 impl Pull {
@@ -517,191 +493,9 @@ impl Pull {
     }
 }
 
-/// A damaged record's seq moves the cursor only this far past what is known to be good: a
-/// number that the damage made must not skip what comes after.
-const DAMAGED_SEQ_LEAP_MAX: u64 = 100_000;
-
-fn sealed_page(
-    records: Vec<SealedRecord>,
-    damaged: Vec<DamagedRecord>,
-    after: u64,
-) -> Result<SealedPage, PullError> {
-    let first = records.iter().map(|r| r.seq).min();
-    if let Some(seq) = first.filter(|seq| *seq <= after) {
-        return Err(PullError::SeqNotAfter { seq, after });
-    }
-    let good = records.iter().map(|r| r.seq).max().unwrap_or(after);
-    let last = damaged
-        .iter()
-        .filter_map(|record| record.seq)
-        .filter(|seq| *seq <= good.saturating_add(DAMAGED_SEQ_LEAP_MAX))
-        .fold(good, u64::max);
-    // A page of nothing but records without a believable seq cannot move the cursor.
-    if last == after {
-        return Err(PullError::NoSeq { after });
-    }
-    let to = i64::try_from(last).map_err(|_| PullError::SeqTooLarge { seq: last })?;
-    Ok(SealedPage {
-        step: CursorMove {
-            from: after as i64,
-            to,
-        },
-        records,
-        damaged,
-    })
-}
-
-/// Stage 2: RSA, on all cores.
-fn unseal(keys: &KeyRing, pages: Receiver<SealedPage>, opened: SyncSender<OpenedPage>) {
-    for page in pages {
-        let records = page
-            .records
-            .into_par_iter()
-            .map(|record| {
-                let key = keys.unseal(record.publickey_ver, &record.encrypt_random_key);
-                (record, key.map_err(|e| e.reason()))
-            })
-            .collect();
-        let page = OpenedPage {
-            step: page.step,
-            records,
-            damaged: page.damaged,
-        };
-        if opened.send(page).is_err() {
-            return;
-        }
-    }
-}
-
-fn to_batch(page: OpenedPage, outcomes: Vec<DecryptOutcome>, source: &Arc<str>) -> Batch {
-    let now_ms = chrono::Utc::now().timestamp_millis();
-    let origin = |seq: u64, version: Option<u32>| Origin {
-        source: Arc::clone(source),
-        seq: i64::try_from(seq).unwrap_or(page.step.to),
-        publickey_ver: version.and_then(|v| i32::try_from(v).ok()),
-        now_ms,
-    };
-    let mut outcomes = VecDeque::from(outcomes);
-    let paired: Vec<(SealedRecord, Result<DecryptOutcome, &'static str>)> = page
-        .records
-        .into_iter()
-        .map(|(record, key)| {
-            let outcome = key.and_then(|_| outcomes.pop_front().ok_or("sdk_no_answer"));
-            (record, outcome)
-        })
-        .collect();
-    let mut rows: Vec<MessageRow> = paired
-        .into_par_iter()
-        .map(|(record, outcome)| {
-            let origin = origin(record.seq, Some(record.publickey_ver));
-            let reason = match outcome {
-                Ok(DecryptOutcome::Plain(bytes)) => return row::of_plaintext(&origin, &bytes),
-                Ok(DecryptOutcome::Failed(code)) => format!("sdk_{}", code.number()),
-                Ok(DecryptOutcome::Crashed) => "sdk_crash".to_string(),
-                Err(reason) => reason.to_string(),
-            };
-            row::quarantined(&origin, &record.msgid, &reason, sealed_json(&record))
-        })
-        .collect();
-    for record in page.damaged {
-        let origin = origin(record.seq.unwrap_or(page.step.to as u64), None);
-        let msgid = record.msgid.unwrap_or_default();
-        rows.push(row::quarantined(
-            &origin,
-            &msgid,
-            "damaged_record",
-            record.raw.into_bytes(),
-        ));
-    }
-    Batch {
-        step: page.step,
-        rows,
-    }
-}
-
-/// The sealed record as WeCom gave it: what a later key needs to open it.
-fn sealed_json(record: &SealedRecord) -> Vec<u8> {
-    serde_json::json!({
-        "seq": record.seq,
-        "msgid": record.msgid,
-        "publickey_ver": record.publickey_ver,
-        "encrypt_random_key": record.encrypt_random_key,
-        "encrypt_chat_msg": record.encrypt_chat_msg,
-    })
-    .to_string()
-    .into_bytes()
-}
-
-/// An eighth more: at most one call in seven is refused again where small pages are needed.
-fn larger(limit: u32) -> u32 {
-    limit.saturating_add(limit / 8 + 1)
-}
-
-/// 1 s, 2 s, 4 s ... up to the bound, less up to half of it by chance.
-fn back_off(n_failures: u32) -> Duration {
-    let full = Duration::from_secs(1 << n_failures.saturating_sub(1).min(9)).min(BACK_OFF_MAX);
-    let mut byte = [0u8; 1];
-    let chance = match aws_lc_rs::rand::fill(&mut byte) {
-        Ok(()) => f64::from(byte[0]) / 255.0,
-        Err(_) => 0.5,
-    };
-    full.mul_f64(0.5 + chance / 2.0)
-}
-
-/// Keeps calls under WeCom's bound: never more than the allowed number in any minute.
-#[derive(Default)]
-struct Limiter {
-    calls: VecDeque<Instant>,
-}
-
-impl Limiter {
-    fn wait(&mut self) -> Duration {
-        let minute = Duration::from_secs(60);
-        while self.calls.front().is_some_and(|at| at.elapsed() >= minute) {
-            self.calls.pop_front();
-        }
-        if self.calls.len() < CALLS_PER_MINUTE_MAX {
-            return Duration::ZERO;
-        }
-        let oldest = self.calls.front().map_or(Duration::ZERO, Instant::elapsed);
-        minute.saturating_sub(oldest)
-    }
-
-    fn note(&mut self) {
-        self.calls.push_back(Instant::now());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waiting_grows_to_its_bound() {
-        assert!(back_off(1) <= Duration::from_secs(1));
-        assert!(back_off(40) <= BACK_OFF_MAX && back_off(40) >= BACK_OFF_MAX / 2);
-    }
-
-    #[test]
-    fn the_call_after_the_allowed_ones_waits() {
-        let mut limiter = Limiter::default();
-        for _ in 0..CALLS_PER_MINUTE_MAX {
-            assert_eq!(limiter.wait(), Duration::ZERO);
-            limiter.note();
-        }
-        assert!(limiter.wait() > Duration::from_secs(50));
-    }
-
-    #[test]
-    fn a_page_size_that_was_halved_grows_back() {
-        let mut limit = 1;
-        let mut n_pages = 0;
-        while limit < 1000 {
-            limit = larger(limit).min(1000);
-            n_pages += 1;
-        }
-        assert!(n_pages < 60, "{n_pages}");
-    }
 
     #[test]
     fn the_end_of_the_commits_ends_the_pull_by_a_panic_too() {
@@ -711,32 +505,5 @@ mod tests {
             panic!("a stage");
         }));
         assert!(ended.is_err() && stop.is_stopped());
-    }
-
-    #[test]
-    fn a_damaged_seq_far_away_does_not_move_the_cursor() {
-        let damaged = |seq| DamagedRecord {
-            raw: "{}".into(),
-            seq: Some(seq),
-            msgid: None,
-            field: "msgid",
-        };
-        let page = sealed_page(vec![], vec![damaged(9), damaged(10_000_000_000)], 5).unwrap();
-        assert_eq!((page.step.from, page.step.to), (5, 9));
-        let page = sealed_page(vec![], vec![damaged(10_000_000_000)], 5);
-        assert!(matches!(page, Err(PullError::NoSeq { after: 5 })));
-    }
-
-    #[test]
-    fn a_page_that_does_not_continue_is_refused() {
-        let record = SealedRecord {
-            seq: 5,
-            msgid: "m".into(),
-            publickey_ver: 1,
-            encrypt_random_key: String::new(),
-            encrypt_chat_msg: String::new(),
-        };
-        let page = sealed_page(vec![record], vec![], 5);
-        assert!(matches!(page, Err(PullError::SeqNotAfter { .. })));
     }
 }
