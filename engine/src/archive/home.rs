@@ -42,6 +42,9 @@ pub enum HomeError {
     /// There is nothing to read yet.
     #[error("there is no archive in `{}` yet", .0.display())]
     Empty(PathBuf),
+    /// Table locations are URLs, in which a percent sign begins an escape.
+    #[error("`{}` cannot be a data directory: its path contains `%`", .0.display())]
+    BadPath(PathBuf),
     /// Another process is writing.
     #[error("`{}` is in use: {holder} is writing to it", path.display())]
     Locked {
@@ -68,6 +71,7 @@ impl HomeError {
         Some(match self {
             Self::Foreign(_) => "name an empty or new folder with --data (or HUICUN_DATA)",
             Self::Newer { .. } => "run the huicun version that wrote it, or a later one",
+            Self::BadPath(_) => "choose a path without `%`",
             Self::BadMarker { .. } => "restore the file from a backup of the data directory",
             Self::Empty(_) => {
                 "bring messages in first: `huicun pull` or `huicun import messages FILE`"
@@ -129,6 +133,10 @@ impl Home {
     /// # Errors
     /// As [`Home::open_or_create`], and [`HomeError::Empty`] where there is none yet.
     pub fn open(root: &Path) -> Result<Self, HomeError> {
+        let whole = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
+        if whole.to_string_lossy().contains('%') {
+            return Err(HomeError::BadPath(whole));
+        }
         let marker_path = root.join(MARKER);
         let bytes = match std::fs::read(&marker_path) {
             Ok(bytes) => bytes,
@@ -285,6 +293,14 @@ mod tests {
         let opened = Home::open_or_create(dir.path());
         assert!(matches!(opened, Err(HomeError::Foreign(_))));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_path_that_is_no_url_is_refused_before_anything_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Home::open_or_create(&dir.path().join("50%20"));
+        assert!(matches!(opened, Err(HomeError::BadPath(_))));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
