@@ -77,7 +77,15 @@ fn told(error: &anyhow::Error) -> String {
     })
 }
 
+/// What Linux says of a full disk; the layers between keep only its words.
+const DISK_FULL: &str = "No space left on device";
+
 fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if error.to_string().contains(DISK_FULL) {
+        let next = "the disk is full: make room and start again; the cursor has not moved past \
+                    anything that is not stored";
+        return Some(next.into());
+    }
     let of_home = |home: &HomeError| home.hint().map(String::from);
     let of_sink = |sink: &SinkError| match sink {
         SinkError::Home(home) => of_home(home),

@@ -71,7 +71,8 @@ fn report(status: &Status, seconds: f64) {
     if load(&status.n_quarantined) > 0 {
         eprintln!(
             "see what was quarantined and why: \
-             huicun sql \"SELECT seq, msgid, reason FROM messages WHERE status = 'quarantined'\""
+             huicun sql \"SELECT reason, publickey_ver, count(*) AS n FROM messages \
+             WHERE status = 'quarantined' GROUP BY reason, publickey_ver\""
         );
     }
 }

@@ -43,7 +43,7 @@ impl Hasher for Identity {
 /// company's, so a msgid is looked for there too, and theirs in every source.
 pub const UNNAMED_SOURCE: &str = "default";
 
-/// The set of archived records, in memory (about 20 bytes each).
+/// The set of archived records, in memory (20 to 40 bytes each, as the table of a hash map doubles).
 #[derive(Default)]
 pub struct Seen {
     /// The sources that were seen; a handful.

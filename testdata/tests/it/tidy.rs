@@ -125,9 +125,8 @@ fn every_file_opens_by_saying_what_it_is() {
         sources(&root().join(folder), &mut files);
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
-            let is_test = file.ends_with("tests.rs") || file.to_str().unwrap().contains("/tests/");
             let opens = text.lines().take(5).any(|line| line.starts_with("//!"));
-            assert!(opens || is_test, "{} has no `//!` opening", file.display());
+            assert!(opens, "{} has no `//!` opening", file.display());
         }
     }
 }

@@ -1,3 +1,6 @@
+//! The `messages` table's promises: one commit for rows and cursor, each message once, readable
+//! after many commits.
+
 use super::*;
 
 fn row(seq: i64, msgid: &str, content_hash: i64) -> MessageRow {
