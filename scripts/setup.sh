@@ -15,3 +15,13 @@ need_debian() { # command package
 command -v cargo >/dev/null 2>&1 || { echo "error: Rust is missing; install it from https://rustup.rs" >&2; exit 1; }
 need_debian cc gcc
 need_debian curl curl
+
+# Several checkouts share the target folder, and cargo tells what is stale by the age of files: what
+# another checkout built later would be taken for ours. So ours are made new when we come after it.
+fresh_checkout() {
+    local stamp="$CARGO_TARGET_DIR/huicun-checkout"
+    [ "$(cat "$stamp" 2>/dev/null)" = "$PWD" ] && return
+    { git ls-files -z -- '*.rs' '*.toml' '*.txt' '*.json' || true; } | xargs -0 -r touch -c
+    mkdir -p "$CARGO_TARGET_DIR" && printf '%s' "$PWD" >"$stamp"
+}
+fresh_checkout

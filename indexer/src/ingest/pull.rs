@@ -206,7 +206,8 @@ impl Pull {
             .await
             .map_err(SinkError::from)?;
         self.status.cursor.store(cursor as u64, Ordering::Relaxed);
-        let client = Mutex::new(Some(client));
+        // A worker that was lost is started again by the next call.
+        let client = Mutex::new(client);
         let (sealed_tx, sealed_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (opened_tx, opened_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (batch_tx, mut batch_rx) = tokio::sync::mpsc::channel(QUEUED_PAGES_MAX);
@@ -260,25 +261,10 @@ impl Pull {
         WorkerClient::start(self.worker.clone(), session, limits)
     }
 
-    fn with_worker<T>(
-        &self,
-        client: &Mutex<Option<WorkerClient>>,
-        call: impl FnOnce(&mut WorkerClient) -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
-        let mut guard = lock(client);
-        if guard.is_none() {
-            *guard = Some(self.start_worker()?);
-        }
-        match guard.as_mut() {
-            Some(client) => call(client),
-            None => unreachable!("a worker was started just above"),
-        }
-    }
-
     /// Stage 1: asks for page after page, as fast as WeCom allows.
     fn fetch(
         &self,
-        client: &Mutex<Option<WorkerClient>>,
+        client: &Mutex<WorkerClient>,
         mut after: u64,
         until: Until,
         pages: SyncSender<SealedPage>,
@@ -289,7 +275,7 @@ impl Pull {
         while !self.stop.is_stopped() {
             self.stop.sleep(limiter.wait());
             limiter.note();
-            let page = match self.with_worker(client, |client| client.page(after, limit)) {
+            let page = match lock(client).page(after, limit) {
                 Ok(page) => page,
                 Err(error) => {
                     let wants_less =
@@ -388,7 +374,7 @@ impl Pull {
     /// Stage 3: decrypts in the worker and parses.
     fn decrypt(
         &self,
-        client: &Mutex<Option<WorkerClient>>,
+        client: &Mutex<WorkerClient>,
         source: &Arc<str>,
         pages: Receiver<OpenedPage>,
         batches: tokio::sync::mpsc::Sender<Batch>,
@@ -414,12 +400,12 @@ impl Pull {
     /// Decryption is local: a worker that cannot be had is waited for, as the network is.
     fn decrypt_patiently(
         &self,
-        client: &Mutex<Option<WorkerClient>>,
+        client: &Mutex<WorkerClient>,
         items: &[(String, String)],
     ) -> Result<Vec<DecryptOutcome>, PullError> {
         let mut n_failures = 0;
         loop {
-            match self.with_worker(client, |client| client.decrypt_isolating(items)) {
+            match lock(client).decrypt_isolating(items) {
                 Ok(outcomes) => return Ok(outcomes),
                 // Too many records that kill the worker for one search: halves get further.
                 Err(CallError::TooManyLosses { .. }) if items.len() > 1 => {
