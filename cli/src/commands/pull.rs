@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 use huicun_engine::archive::Home;
 use huicun_engine::state::State;
 use huicun_ffi_finance_sdk::worker::WorkerCommand;
-use huicun_indexer::ingest::pull::{Pull, Status, Stop, Until};
+use huicun_indexer::ingest::pull::{Pull, Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
+use huicun_indexer::ingest::status::Status;
 
 use super::read_config;
 use crate::arguments::PullArguments;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use huicun_engine::archive::Home;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::{State, tokens};
-use huicun_indexer::ingest::pull::{Pull, Status, Stop, Until};
+use huicun_indexer::ingest::pull::{Pull, Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
+use huicun_indexer::ingest::status::Status;
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
 

@@ -89,6 +89,22 @@ pub enum TableError {
     },
 }
 
+/// What a commit carries besides rows; it stands or falls with them.
+#[derive(Debug, Default)]
+pub struct CommitNote {
+    /// Numbers kept by name, such as a source's cursor.
+    pub transactions: Vec<(String, i64)>,
+    /// Facts about the commit itself, in its log entry.
+    pub info: Vec<(String, serde_json::Value)>,
+}
+
+/// Whether followers have seen the rows of a file before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    New,
+    Moved,
+}
+
 /// An open Delta table.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -235,57 +251,104 @@ impl Table {
             .register_object_store(&url, self.log.root_object_store(None));
     }
 
-    /// Appends `batches` (split by the partition column) and, in the same commit, moves
-    /// `transaction` (application, number). Returns the new version.
+    /// Appends `batches` (split by the partition column) with what `note` carries, in one commit.
+    /// Returns the new version.
     ///
     /// # Errors
     /// Nothing was appended; files without a log entry may be left, which nobody reads.
     pub async fn append(
         &mut self,
         batches: &[RecordBatch],
-        transaction: Option<(&str, i64)>,
+        note: CommitNote,
     ) -> Result<u64, TableError> {
-        let actions = self.write_files(batches).await?;
-        self.commit(actions, transaction, SaveMode::Append).await
+        let actions = self.write_files(batches, Change::New).await?;
+        self.commit(actions, note, self.writes(SaveMode::Append))
+            .await
+    }
+
+    /// Takes the files `removed` out of the table and puts `moved` (rows of theirs that stay) and
+    /// `new` (rows that followers have not seen) in, in one commit. With nothing new it is a
+    /// compaction: no row changes, and followers learn of nothing.
+    ///
+    /// # Errors
+    /// Nothing changed. Fails when another commit has removed one of the files meanwhile.
+    pub async fn rewrite(
+        &mut self,
+        removed: &[String],
+        moved: &[RecordBatch],
+        new: &[RecordBatch],
+        note: CommitNote,
+    ) -> Result<u64, TableError> {
+        let gone: std::collections::HashSet<&str> = removed.iter().map(String::as_str).collect();
+        let mut actions = self.removals(new.is_empty(), |path| gone.contains(path));
+        actions.extend(self.write_files(moved, Change::Moved).await?);
+        actions.extend(self.write_files(new, Change::New).await?);
+        let operation = if new.is_empty() {
+            DeltaOperation::Optimize {
+                predicate: None,
+                target_size: 0,
+            }
+        } else {
+            self.writes(SaveMode::Append)
+        };
+        self.commit(actions, note, operation).await
     }
 
     /// Replaces all rows by `batch` in one commit.
     pub async fn replace(&mut self, batch: &RecordBatch) -> Result<u64, TableError> {
+        let mut actions = self.removals(false, |_| true);
+        actions.extend(
+            self.write_files(std::slice::from_ref(batch), Change::New)
+                .await?,
+        );
+        self.commit(
+            actions,
+            CommitNote::default(),
+            self.writes(SaveMode::Overwrite),
+        )
+        .await
+    }
+
+    fn writes(&self, mode: SaveMode) -> DeltaOperation {
+        DeltaOperation::Write {
+            mode,
+            partition_by: self.layout.partition.map(|p| vec![p.to_string()]),
+            predicate: None,
+        }
+    }
+
+    fn removals(&self, only_moves: bool, is_gone: impl Fn(&str) -> bool) -> Vec<Action> {
         let now = chrono::Utc::now().timestamp_millis();
-        let mut actions: Vec<Action> = self
-            .state
-            .log_data()
-            .iter()
+        let data = self.state.log_data();
+        let files = data.iter().filter(|file| is_gone(&file.path()));
+        files
             .map(|file| {
                 Action::Remove(Remove {
                     path: file.path().into_owned(),
-                    data_change: true,
+                    data_change: !only_moves,
                     deletion_timestamp: Some(now),
                     size: Some(file.size()),
                     ..Remove::default()
                 })
             })
-            .collect();
-        actions.extend(self.write_files(std::slice::from_ref(batch)).await?);
-        self.commit(actions, None, SaveMode::Overwrite).await
+            .collect()
     }
 
     async fn commit(
         &mut self,
         actions: Vec<Action>,
-        transaction: Option<(&str, i64)>,
-        mode: SaveMode,
+        note: CommitNote,
+        operation: DeltaOperation,
     ) -> Result<u64, TableError> {
-        let mut properties = CommitProperties::default().with_cleanup_expired_logs(Some(false));
-        if let Some((application, number)) = transaction {
-            properties =
-                properties.with_application_transaction(Transaction::new(application, number));
-        }
-        let operation = DeltaOperation::Write {
-            mode,
-            partition_by: self.layout.partition.map(|p| vec![p.to_string()]),
-            predicate: None,
-        };
+        let transactions = note
+            .transactions
+            .into_iter()
+            .map(|(application, number)| Transaction::new(application, number))
+            .collect();
+        let properties = CommitProperties::default()
+            .with_cleanup_expired_logs(Some(false))
+            .with_application_transactions(transactions)
+            .with_metadata(note.info);
         let done = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&self.state), Arc::clone(&self.log), operation)
@@ -301,7 +364,11 @@ impl Table {
         Ok(version)
     }
 
-    async fn write_files(&self, batches: &[RecordBatch]) -> Result<Vec<Action>, TableError> {
+    async fn write_files(
+        &self,
+        batches: &[RecordBatch],
+        change: Change,
+    ) -> Result<Vec<Action>, TableError> {
         let mut parts = Vec::new();
         for batch in batches.iter().filter(|b| b.num_rows() > 0) {
             match self.layout.partition {
@@ -312,7 +379,7 @@ impl Table {
         futures::stream::iter(
             parts
                 .into_iter()
-                .map(|(day, rows)| self.write_file(day, rows)),
+                .map(|(day, rows)| self.write_file(day, rows, change)),
         )
         .buffered(CONCURRENT_WRITES)
         .try_collect()
@@ -323,6 +390,7 @@ impl Table {
         &self,
         day: Option<chrono::NaiveDate>,
         rows: RecordBatch,
+        change: Change,
     ) -> Result<Action, TableError> {
         let name = format!("part-{}.zstd.parquet", uuid::Uuid::now_v7());
         let path = match (self.layout.partition, day) {
@@ -358,7 +426,7 @@ impl Table {
             partition_values,
             size,
             modification_time: chrono::Utc::now().timestamp_millis(),
-            data_change: true,
+            data_change: change == Change::New,
             stats: Some(stats),
             ..Add::default()
         }))

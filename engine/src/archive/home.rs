@@ -230,9 +230,28 @@ impl Home {
         who: &str,
         patience: std::time::Duration,
     ) -> Result<Lock, HomeError> {
+        self.lock_patiently("directory.lock", who, patience)
+    }
+
+    /// Takes the lock of everything that rewrites files of `messages` (compaction, retrying the
+    /// quarantine), so that no two remove one file; appends need it not. Waits at most `patience`.
+    pub fn lock_rewrite(
+        &self,
+        who: &str,
+        patience: std::time::Duration,
+    ) -> Result<Lock, HomeError> {
+        self.lock_patiently("rewrite.lock", who, patience)
+    }
+
+    fn lock_patiently(
+        &self,
+        name: &str,
+        who: &str,
+        patience: std::time::Duration,
+    ) -> Result<Lock, HomeError> {
         let started = std::time::Instant::now();
         loop {
-            match self.lock("directory.lock", who) {
+            match self.lock(name, who) {
                 Err(HomeError::Locked { .. }) if started.elapsed() < patience => {
                     std::thread::sleep(std::time::Duration::from_millis(20));
                 }

@@ -10,7 +10,8 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use huicun_semantics::time::Zone;
 
-use super::delta::{Table, TableError};
+use super::delivery::{Delivery, ranges};
+use super::delta::{CommitNote, Table, TableError};
 use super::home::Home;
 use super::message::{self, MessageRow, Status};
 use super::seen::{Seen, Sighting};
@@ -188,11 +189,16 @@ impl MessageWriter {
             }
         }
         let mut done = Appended::default();
+        let n_delivered = rows.len() as u64;
         let mut kept = Vec::with_capacity(rows.len());
+        let mut duplicates = Vec::new();
         for row in rows {
+            let seq = row.seq;
             if let Some(row) = self.admit(row, &mut done) {
                 self.raise_seq(source, row.seq);
                 kept.push(row);
+            } else {
+                duplicates.push(seq);
             }
         }
         let step = cursor.filter(|step| step.to != step.from);
@@ -208,10 +214,24 @@ impl MessageWriter {
                 file: "a new batch".into(),
                 source: e.into(),
             })?;
-        done.version = self
-            .table
-            .append(&[batch], step.map(|step| (source.as_ref(), step.to)))
-            .await?;
+        let delivery = Delivery {
+            source: source.to_string(),
+            after: step.map(|step| step.from),
+            to: step.map(|step| step.to),
+            delivered: n_delivered,
+            archived: done.n_archived,
+            quarantined: done.n_quarantined,
+            deduplicated: done.n_duplicates,
+            deduplicated_seqs: ranges(&mut duplicates),
+        };
+        let note = CommitNote {
+            transactions: step
+                .map(|step| (source.to_string(), step.to))
+                .into_iter()
+                .collect(),
+            info: vec![delivery.info()],
+        };
+        done.version = self.table.append(&[batch], note).await?;
         Ok(done)
     }
 

@@ -1,6 +1,7 @@
 //! The archive on disk: the data directory, Delta tables with synced writes, and the `messages`
 //! table with its cursor. Nothing here knows roles, rules or metrics.
 
+pub mod delivery;
 pub mod delta;
 pub mod file_reader;
 pub mod fsync_store;
@@ -9,7 +10,8 @@ pub mod message;
 pub mod messages;
 pub mod seen;
 
-pub use delta::{Layout, Table, TableError};
+pub use delivery::Delivery;
+pub use delta::{CommitNote, Layout, Table, TableError};
 pub use home::{Home, HomeError, Lock};
 pub use message::{Media, MessageRow, Status};
 pub use messages::{AppendError, Appended, CursorMove, MessageWriter};

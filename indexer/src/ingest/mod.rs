@@ -10,3 +10,4 @@ mod pages;
 pub mod pull;
 pub mod row;
 pub mod sink;
+pub mod status;

@@ -6,7 +6,7 @@
 //! thread. The cursor moves only in the commit that holds the rows: a kill at any moment repeats
 //! at most what was not committed.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use super::keys::{KeyError, KeyRing};
 use super::pace::{Limiter, back_off, larger};
 use super::pages::{Batch, OpenedPage, SealedPage, sealed_page, to_batch, unseal};
 use super::sink::{COMMIT_BYTES_MAX, Sink, SinkError, bytes_of};
+use super::status::Status;
 
 /// Pages between two stages: enough to overlap, few enough to stay small (a page is some MB).
 const QUEUED_PAGES_MAX: usize = 4;
@@ -130,29 +131,6 @@ impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {
         self.0.stop();
     }
-}
-
-/// What a pull has done so far; read by progress lines, `/readyz` and `/metrics`.
-#[derive(Debug, Default)]
-pub struct Status {
-    /// Records that WeCom delivered.
-    pub n_delivered: AtomicU64,
-    /// Messages archived.
-    pub n_archived: AtomicU64,
-    /// Records quarantined.
-    pub n_quarantined: AtomicU64,
-    /// Records that were already there.
-    pub n_duplicates: AtomicU64,
-    /// Commits made.
-    pub n_commits: AtomicU64,
-    /// The cursor.
-    pub cursor: AtomicU64,
-    /// UTC milliseconds of the last answer of WeCom without an error; 0 before the first.
-    pub answered_at_ms: AtomicU64,
-    /// Whether the last answer said that there is nothing more.
-    pub is_caught_up: AtomicBool,
-    /// The last error, with its advice.
-    pub last_error: Mutex<Option<String>>,
 }
 
 /// What a pull needs from outside the archive: its keys, and the SDK open in its worker.

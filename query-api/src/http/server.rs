@@ -9,7 +9,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use huicun_engine::state::State;
-use huicun_indexer::ingest::pull;
+use huicun_indexer::ingest::status::Status;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -43,7 +43,7 @@ pub struct Api {
     /// SHA-256 of the one-time token of a server without configured tokens.
     pub session_token: Option<[u8; 32]>,
     /// The pull in this process, if one runs.
-    pub pull: Option<Arc<pull::Status>>,
+    pub pull: Option<Arc<Status>>,
 }
 
 #[derive(OpenApi)]

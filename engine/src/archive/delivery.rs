@@ -1,0 +1,66 @@
+//! What one commit of the `messages` table was told to take in, kept in the commit's own log entry,
+//! so that the account (delivered = archived + quarantined + deduplicated) can be drawn up for ever.
+//!
+//! A record that is there already leaves no row; its seq is kept here, or it would look like a gap.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The field of Delta's `commitInfo` that holds a [`Delivery`].
+pub const INFO_KEY: &str = "huicunDelivery";
+
+/// One commit's account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// The corp, or the name given to an import.
+    pub source: String,
+    /// The cursor before; none for what moves no cursor, such as an import.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// The cursor with this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<i64>,
+    /// Records that came.
+    pub delivered: u64,
+    /// Readable messages that are new.
+    pub archived: u64,
+    /// Records kept unread.
+    pub quarantined: u64,
+    /// Records that were there already.
+    pub deduplicated: u64,
+    /// The seqs of the latter as ranges, both ends included, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deduplicated_seqs: Vec<(i64, i64)>,
+}
+
+impl Delivery {
+    /// As a field of the commit.
+    pub(super) fn info(&self) -> (String, Value) {
+        let value = serde_json::to_value(self).expect("an account is plain data");
+        (INFO_KEY.to_string(), value)
+    }
+}
+
+/// Numbers as ranges, both ends included, ascending.
+pub(super) fn ranges(numbers: &mut [i64]) -> Vec<(i64, i64)> {
+    numbers.sort_unstable();
+    let mut ranges: Vec<(i64, i64)> = Vec::new();
+    for number in numbers.iter().copied() {
+        match ranges.last_mut() {
+            Some((_, last)) if number <= last.saturating_add(1) => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_a_range() {
+        assert_eq!(ranges(&mut [7, 3, 1, 2, 3]), [(1, 3), (7, 7)]);
+        assert_eq!(ranges(&mut []), []);
+    }
+}
