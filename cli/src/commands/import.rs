@@ -8,7 +8,7 @@ use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::config::Config;
-use huicun_indexer::ingest::import::{Summary, import as import_messages};
+use huicun_indexer::ingest::import::{Progress, import as import_messages};
 use huicun_query_api::answer::{Column, ColumnKind, Table};
 use serde_json::json;
 
@@ -54,7 +54,7 @@ async fn messages_from(
         Some(named) => named,
         None => source_of(&home, config).await?,
     };
-    let bar = progress_bar();
+    let bar = progress_bar(&files);
     let started = std::time::Instant::now();
     let summary = import_messages(
         &home,
@@ -62,7 +62,10 @@ async fn messages_from(
         &source,
         rules.zone()?,
         chrono::Utc::now().timestamp_millis(),
-        &mut |so_far: &Summary| bar.set_position(so_far.lines),
+        &mut |so_far: &Progress| {
+            bar.set_position(so_far.bytes_read);
+            bar.set_message(format!("{} lines", so_far.summary.lines));
+        },
     )
     .await?;
     bar.finish_and_clear();
@@ -79,12 +82,14 @@ async fn messages_from(
             column("archived", "已存档", "Archived"),
             column("quarantined", "已隔离", "Quarantined"),
             column("duplicates", "重复", "Duplicates"),
+            column("resumed", "续传前已导入", "Brought in before"),
         ],
         rows: vec![vec![
             json!(summary.lines),
             json!(summary.archived),
             json!(summary.quarantined),
             json!(summary.duplicates),
+            json!(summary.resumed),
         ]],
     };
     output::write(&table, &about("导入消息", "Import of messages"), &target)?;
@@ -97,15 +102,28 @@ async fn messages_from(
     Ok(())
 }
 
-fn progress_bar() -> indicatif::ProgressBar {
+/// By bytes of the files as they are, since nobody knows their lines; stdin has no end to show.
+fn progress_bar(files: &[PathBuf]) -> indicatif::ProgressBar {
     if !std::io::stderr().is_terminal() {
         return indicatif::ProgressBar::hidden();
     }
-    let style = indicatif::ProgressStyle::with_template(
-        "{spinner} {human_pos} lines, {per_sec}, {elapsed}",
-    )
-    .unwrap_or_else(|_| indicatif::ProgressStyle::default_spinner());
-    let bar = indicatif::ProgressBar::new_spinner().with_style(style);
+    let sizes: Option<Vec<u64>> = files
+        .iter()
+        .map(|file| std::fs::metadata(file).ok().map(|found| found.len()))
+        .collect();
+    let (bar, template) = match sizes {
+        Some(sizes) => (
+            indicatif::ProgressBar::new(sizes.iter().sum()),
+            "{bar:30} {bytes}/{total_bytes}  {msg}  {elapsed}, {eta} left",
+        ),
+        None => (
+            indicatif::ProgressBar::new_spinner(),
+            "{spinner} {bytes}  {msg}  {elapsed}",
+        ),
+    };
+    let style = indicatif::ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    let bar = bar.with_style(style);
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
     bar
 }

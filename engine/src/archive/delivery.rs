@@ -9,6 +9,19 @@ use serde_json::Value;
 /// The field of Delta's `commitInfo` that holds a [`Delivery`].
 pub const INFO_KEY: &str = "huicunDelivery";
 
+/// How far an import of files had come with a commit, so that it goes on there after a kill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportMark {
+    /// A digest of the source and the files, made by the importer.
+    pub id: String,
+    /// The highest seq before the import: lines without seq are numbered on from it.
+    pub base: i64,
+    /// Lines, over all files, whose records are in with this commit.
+    pub lines: i64,
+    /// Whether these were all.
+    pub is_finished: bool,
+}
+
 /// One commit's account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -31,6 +44,9 @@ pub struct Delivery {
     /// The seqs of the latter as ranges, both ends included, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deduplicated_seqs: Vec<(i64, i64)>,
+    /// For a commit of an import of files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportMark>,
 }
 
 impl Delivery {

@@ -11,7 +11,7 @@ use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, SchemaRef};
+use arrow::datatypes::{Date32Type, Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
@@ -46,6 +46,8 @@ pub struct Layout {
     pub partition: Option<&'static str>,
     /// Columns whose min/max may stand in the plain-text log and in Parquet footers.
     pub statistics: &'static [&'static str],
+    /// Columns whose values hardly repeat.
+    pub unique: &'static [&'static str],
     /// One line about the table, kept in its metadata.
     pub comment: &'static str,
 }
@@ -369,11 +371,16 @@ impl Table {
         batches: &[RecordBatch],
         change: Change,
     ) -> Result<Vec<Action>, TableError> {
-        let mut parts = Vec::new();
+        // All rows of a day are one file, whatever batches they come in.
+        let mut parts: std::collections::BTreeMap<_, Vec<RecordBatch>> = Default::default();
         for batch in batches.iter().filter(|b| b.num_rows() > 0) {
             match self.layout.partition {
-                Some(column) => parts.extend(split_by_day(batch, column)),
-                None => parts.push((None, batch.clone())),
+                Some(column) => {
+                    for (day, rows) in split_by_day(batch, column) {
+                        parts.entry(day).or_default().push(rows);
+                    }
+                }
+                None => parts.entry(None).or_default().push(batch.clone()),
             }
         }
         futures::stream::iter(
@@ -389,7 +396,7 @@ impl Table {
     async fn write_file(
         &self,
         day: Option<chrono::NaiveDate>,
-        rows: RecordBatch,
+        rows: Vec<RecordBatch>,
         change: Change,
     ) -> Result<Action, TableError> {
         let name = format!("part-{}.zstd.parquet", uuid::Uuid::now_v7());
@@ -402,9 +409,8 @@ impl Table {
             file: path.clone(),
             source,
         };
-        let n_rows = rows.num_rows();
-        let stats = statistics(&rows, self.layout.statistics, n_rows);
-        let properties = self.writer_properties(&rows);
+        let stats = statistics(&rows, self.layout.statistics);
+        let properties = self.writer_properties();
         let bytes = tokio::task::spawn_blocking(move || encode(&rows, properties))
             .await
             .map_err(|e| fail(e.into()))?
@@ -432,7 +438,7 @@ impl Table {
         }))
     }
 
-    fn writer_properties(&self, rows: &RecordBatch) -> WriterProperties {
+    fn writer_properties(&self) -> WriterProperties {
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(
                 ZstdLevel::try_new(3).expect("3 is a zstd level"),
@@ -440,13 +446,13 @@ impl Table {
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
             .set_statistics_enabled(EnabledStatistics::None)
             .set_created_by(format!("huicun {}", env!("CARGO_PKG_VERSION")));
-        for field in rows.schema().fields() {
-            if self.layout.statistics.contains(&field.name().as_str()) {
-                properties = properties.set_column_statistics_enabled(
-                    ColumnPath::from(field.name().as_str()),
-                    EnabledStatistics::Page,
-                );
-            }
+        for column in self.layout.statistics {
+            properties = properties
+                .set_column_statistics_enabled(ColumnPath::from(*column), EnabledStatistics::Page);
+        }
+        // A dictionary of values that hardly repeat costs a hash a row, and is thrown away.
+        for column in self.layout.unique {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(*column), false);
         }
         properties.build()
     }
@@ -482,6 +488,27 @@ impl Table {
             versions.push((version, files));
         }
         Ok(versions)
+    }
+
+    /// The field `key` that commit `version` carries in its info, as [`CommitNote::info`] gave it;
+    /// `None` where it has none or its log entry is gone.
+    pub async fn commit_info(
+        &self,
+        version: u64,
+        key: &str,
+    ) -> Result<Option<serde_json::Value>, TableError> {
+        let fail = delta_error(&self.folder);
+        let entry = self.log.read_commit_entry(version).await.map_err(&fail)?;
+        for line in entry.iter().flat_map(|entry| entry.split(|b| *b == b'\n')) {
+            // The other lines are actions: rows of files, of no interest here.
+            if !line.starts_with(b"{\"commitInfo\"") {
+                continue;
+            }
+            let mut line: serde_json::Value =
+                serde_json::from_slice(line).map_err(|e| fail(DeltaTableError::generic(e)))?;
+            return Ok(line["commitInfo"].get_mut(key).map(serde_json::Value::take));
+        }
+        Ok(None)
     }
 
     /// Paths of all live data files.
@@ -571,12 +598,18 @@ fn delta_error(folder: &FsPath) -> impl Fn(DeltaTableError) -> TableError + use<
 }
 
 fn encode(
-    rows: &RecordBatch,
+    rows: &[RecordBatch],
     properties: WriterProperties,
 ) -> Result<Vec<u8>, parquet::errors::ParquetError> {
-    let mut bytes = Vec::with_capacity(rows.get_array_memory_size() / 4 + 4096);
-    let mut writer = ArrowWriter::try_new(&mut bytes, rows.schema(), Some(properties))?;
-    writer.write(rows)?;
+    let n_bytes: usize = rows.iter().map(RecordBatch::get_array_memory_size).sum();
+    let schema = rows
+        .first()
+        .map_or_else(|| Arc::new(Schema::empty()), |b| b.schema());
+    let mut bytes = Vec::with_capacity(n_bytes / 4 + 4096);
+    let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties))?;
+    for batch in rows {
+        writer.write(batch)?;
+    }
     writer.close()?;
     Ok(bytes)
 }
@@ -613,20 +646,20 @@ fn split_by_day(
 }
 
 /// Delta's per-file statistics as JSON: the row count, and min/max/nulls of `columns`.
-fn statistics(rows: &RecordBatch, columns: &[&str], n_rows: usize) -> String {
+fn statistics(rows: &[RecordBatch], columns: &[&str]) -> String {
     use serde_json::{Map, Value, json};
     let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
     for name in columns {
-        let Some(array) = rows.column_by_name(name) else {
-            continue;
-        };
-        nulls.insert((*name).into(), json!(array.null_count()));
-        let Some((low, high)) = bounds(array) else {
+        let arrays: Vec<&ArrayRef> = rows.iter().filter_map(|b| b.column_by_name(name)).collect();
+        let n_nulls: usize = arrays.iter().map(|a| a.null_count()).sum();
+        nulls.insert((*name).into(), json!(n_nulls));
+        let Some((low, high)) = bounds(&arrays) else {
             continue;
         };
         min.insert((*name).into(), low);
         max.insert((*name).into(), high);
     }
+    let n_rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
     Value::Object(Map::from_iter([
         ("numRecords".to_string(), json!(n_rows)),
         ("minValues".to_string(), Value::Object(min)),
@@ -636,22 +669,32 @@ fn statistics(rows: &RecordBatch, columns: &[&str], n_rows: usize) -> String {
     .to_string()
 }
 
-fn bounds(array: &ArrayRef) -> Option<(serde_json::Value, serde_json::Value)> {
+fn bounds(arrays: &[&ArrayRef]) -> Option<(serde_json::Value, serde_json::Value)> {
     use arrow::compute::{max, min};
     use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
-    match array.data_type() {
+    let ends = |of: &dyn Fn(&ArrayRef) -> Option<(i64, i64)>| {
+        let ends = arrays.iter().filter_map(|array| of(array));
+        ends.reduce(|(low, high), (a, b)| (low.min(a), high.max(b)))
+    };
+    match arrays.first()?.data_type() {
         DataType::Int64 => {
-            let array = array.as_primitive::<Int64Type>();
-            Some((min(array)?.into(), max(array)?.into()))
+            let (low, high) = ends(&|array| {
+                let array = array.as_primitive::<Int64Type>();
+                Some((min(array)?, max(array)?))
+            })?;
+            Some((low.into(), high.into()))
         }
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            let array = array.as_primitive::<TimestampMicrosecondType>();
+            let (low, high) = ends(&|array| {
+                let array = array.as_primitive::<TimestampMicrosecondType>();
+                Some((min(array)?, max(array)?))
+            })?;
+            // Delta's statistics have milliseconds; ours are whole ones already.
             let show = |us: i64| {
                 chrono::DateTime::from_timestamp_micros(us)
                     .map(|t| t.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string().into())
             };
-            // Delta's statistics have milliseconds; ours are whole ones already.
-            Some((show(min(array)?)?, show(max(array)?)?))
+            Some((show(low)?, show(high)?))
         }
         _ => None,
     }

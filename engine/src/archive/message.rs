@@ -199,6 +199,18 @@ pub fn layout() -> Layout {
         schema: SCHEMA.clone(),
         partition: Some("day"),
         statistics: &["seq", "msgtime"],
+        unique: &[
+            "seq",
+            "msgid",
+            "msgtime",
+            "text",
+            "payload",
+            "media_file_id",
+            "media_md5",
+            "envelope",
+            "content_hash",
+            "leaf_hash",
+        ],
         comment: "one row per archived record, readable or not",
     }
 }

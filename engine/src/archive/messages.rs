@@ -9,8 +9,9 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use huicun_semantics::time::Zone;
+use rayon::prelude::*;
 
-use super::delivery::{Delivery, ranges};
+use super::delivery::{self, Delivery, ImportMark, ranges};
 use super::delta::{CommitNote, Table, TableError};
 use super::home::Home;
 use super::message::{self, MessageRow, Status};
@@ -18,6 +19,11 @@ use super::seen::{Seen, Sighting};
 
 /// The folder of the table inside the data directory.
 pub const TABLE: &str = "messages";
+
+/// Rows that are made into columns together: enough for vectors, few enough to share the work.
+const ROWS_PER_BATCH: usize = 8192;
+/// Commits that are looked through for an import that was not finished; a look takes 50 µs.
+const IMPORT_COMMITS_BACK: usize = 2000;
 
 /// A move of a source's cursor: all seqs in `(from, to]` are in the batch, or do not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +94,8 @@ pub struct MessageWriter {
     seen: Seen,
     seq_max: std::collections::HashMap<String, i64>,
     zone: Zone,
+    /// Whether the last commit left the mark of an import that goes on.
+    has_import_mark: bool,
     _lock: super::home::Lock,
 }
 
@@ -104,6 +112,7 @@ impl MessageWriter {
             seen: Seen::default(),
             seq_max: Default::default(),
             zone,
+            has_import_mark: false,
             _lock: lock,
         };
         for file in this.table.files() {
@@ -188,6 +197,48 @@ impl MessageWriter {
                 });
             }
         }
+        let step = cursor.filter(|step| step.to != step.from);
+        self.commit(source, rows, step, None).await
+    }
+
+    /// Appends the rows of an import of files that are not there yet; the commit carries how far
+    /// the import has come. Rows that are all there already make no commit, unless the mark ends
+    /// an import that has left one.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn append_import(
+        &mut self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        mark: ImportMark,
+    ) -> Result<Appended, AppendError> {
+        self.commit(source, rows, None, Some(mark)).await
+    }
+
+    /// How far the import of this id had come, if it was not finished. Looks back over the last
+    /// [`IMPORT_COMMITS_BACK`] commits: past them an import begins anew, which only takes longer.
+    pub async fn unfinished_import(&mut self, id: &str) -> Result<Option<ImportMark>, TableError> {
+        let newest = self.table.version();
+        for version in (1..=newest).rev().take(IMPORT_COMMITS_BACK) {
+            let info = self.table.commit_info(version, delivery::INFO_KEY).await?;
+            let delivery: Option<Delivery> = info.and_then(|v| serde_json::from_value(v).ok());
+            let mark = delivery.and_then(|delivery| delivery.import);
+            if let Some(mark) = mark.filter(|mark| mark.id == id) {
+                self.has_import_mark = !mark.is_finished;
+                return Ok(Some(mark).filter(|mark| !mark.is_finished));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn commit(
+        &mut self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        step: Option<CursorMove>,
+        import: Option<ImportMark>,
+    ) -> Result<Appended, AppendError> {
         let mut done = Appended::default();
         let n_delivered = rows.len() as u64;
         let mut kept = Vec::with_capacity(rows.len());
@@ -201,13 +252,14 @@ impl MessageWriter {
                 duplicates.push(seq);
             }
         }
-        let step = cursor.filter(|step| step.to != step.from);
-        if kept.is_empty() && step.is_none() {
+        let ends_import = self.has_import_mark && import.as_ref().is_some_and(|m| m.is_finished);
+        if kept.is_empty() && step.is_none() && !ends_import {
             done.version = self.table.version();
             return Ok(done);
         }
+        self.has_import_mark = import.as_ref().is_some_and(|mark| !mark.is_finished);
         let zone = self.zone;
-        let batch = tokio::task::spawn_blocking(move || message::to_batch(&kept, &zone))
+        let batches = tokio::task::spawn_blocking(move || to_batches(&kept, &zone))
             .await
             .map_err(|e| TableError::File {
                 table: TABLE.into(),
@@ -223,6 +275,7 @@ impl MessageWriter {
             quarantined: done.n_quarantined,
             deduplicated: done.n_duplicates,
             deduplicated_seqs: ranges(&mut duplicates),
+            import,
         };
         let note = CommitNote {
             transactions: step
@@ -231,7 +284,7 @@ impl MessageWriter {
                 .collect(),
             info: vec![delivery.info()],
         };
-        done.version = self.table.append(&[batch], note).await?;
+        done.version = self.table.append(&batches, note).await?;
         Ok(done)
     }
 
@@ -268,6 +321,13 @@ impl MessageWriter {
             }
         }
     }
+}
+
+/// Rows as batches, each cut by day later; hashing and copying on all cores.
+fn to_batches(rows: &[MessageRow], zone: &Zone) -> Vec<RecordBatch> {
+    rows.par_chunks(ROWS_PER_BATCH)
+        .map(|rows| message::to_batch(rows, zone))
+        .collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ pub mod message;
 pub mod messages;
 pub mod seen;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, ImportMark};
 pub use delta::{CommitNote, Layout, Table, TableError};
 pub use home::{Home, HomeError, Lock};
 pub use message::{Media, MessageRow, Status};

@@ -93,6 +93,7 @@ impl TableSpec {
             schema: self.schema(),
             partition: None,
             statistics: &[],
+            unique: &[],
             comment: self.comment,
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use huicun_engine::archive::{
-    AppendError, Appended, CursorMove, Home, HomeError, MessageRow, MessageWriter, Table,
-    TableError,
+    AppendError, Appended, CursorMove, Home, HomeError, ImportMark, MessageRow, MessageWriter,
+    Table, TableError,
 };
 use huicun_semantics::time::Zone;
 use tokio::sync::watch;
@@ -111,6 +111,23 @@ impl Sink {
         // A follower that stopped is reported when the sink is closed; the table is the truth.
         let _ = self.news.send(self.messages.table().clone());
         Ok(done)
+    }
+
+    /// As [`Self::append`], for rows of an import of files.
+    pub async fn append_import(
+        &mut self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        mark: ImportMark,
+    ) -> Result<Appended, SinkError> {
+        let done = self.messages.append_import(source, rows, mark).await?;
+        let _ = self.news.send(self.messages.table().clone());
+        Ok(done)
+    }
+
+    /// How far the import of this id had come before it was interrupted.
+    pub async fn unfinished_import(&mut self, id: &str) -> Result<Option<ImportMark>, SinkError> {
+        Ok(self.messages.unfinished_import(id).await?)
     }
 
     /// Whether the index's thread has stopped, which only an error makes it do.
