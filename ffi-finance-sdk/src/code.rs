@@ -474,6 +474,79 @@ mod tests {
     }
 
     #[test]
+    fn what_an_operator_has_to_mend_is_told_in_both_languages() {
+        let sdk = |number| SdkCode::from_return(number);
+        let api = |errcode| ApiCode::from_errcode(errcode);
+        for (zh, en, word_zh, word_en) in [
+            (
+                sdk(10000).advice_zh(),
+                sdk(10000).advice_en(),
+                "secret",
+                "secret",
+            ),
+            (
+                sdk(10001).advice_zh(),
+                sdk(10001).advice_en(),
+                "网络",
+                "network",
+            ),
+            (
+                sdk(10009).advice_zh(),
+                sdk(10009).advice_en(),
+                "可信",
+                "trusted",
+            ),
+            (
+                sdk(10011).advice_zh(),
+                sdk(10011).advice_en(),
+                "证书",
+                "certificate",
+            ),
+            (
+                api(40001).advice_zh(),
+                api(40001).advice_en(),
+                "会话内容存档",
+                "session archive",
+            ),
+            (
+                api(41001).advice_zh(),
+                api(41001).advice_en(),
+                "secret",
+                "secret",
+            ),
+            (api(45009).advice_zh(), api(45009).advice_en(), "600", "600"),
+            (
+                api(48002).advice_zh(),
+                api(48002).advice_en(),
+                "权限",
+                "permission",
+            ),
+            (
+                api(301042).advice_zh(),
+                api(301042).advice_en(),
+                "可信",
+                "trusted",
+            ),
+            (
+                api(301052).advice_zh(),
+                api(301052).advice_en(),
+                "续费",
+                "renew",
+            ),
+            (
+                api(301053).advice_zh(),
+                api(301053).advice_en(),
+                "开通",
+                "enable",
+            ),
+        ] {
+            assert!(zh.contains(word_zh), "{zh}");
+            assert!(en.to_lowercase().contains(word_en), "{en}");
+        }
+        assert!(!api(301052).wait_at_least().is_zero() && !sdk(10011).wait_at_least().is_zero());
+    }
+
+    #[test]
     fn every_errcode_has_a_name_advice_and_its_number() {
         for errcode in [
             -1, 40001, 41001, 301042, 301052, 301053, 301058, 45009, 48002,

@@ -197,6 +197,20 @@ pub fn parse_page(json: &[u8]) -> Result<Page, PageError> {
     Ok(page)
 }
 
+/// Reads one record of a page, as it was kept.
+///
+/// # Errors
+/// It is not whole; what of it can be read.
+pub fn parse_record(json: &str) -> Result<SealedRecord, DamagedRecord> {
+    let raw: &RawValue = serde_json::from_str(json).map_err(|_| DamagedRecord {
+        raw: json.to_owned(),
+        seq: None,
+        msgid: None,
+        field: "the record itself",
+    })?;
+    read_record(raw)
+}
+
 fn read_record(raw: &RawValue) -> Result<SealedRecord, DamagedRecord> {
     let damaged = |seq, msgid, field| DamagedRecord {
         raw: raw.get().to_owned(),

@@ -13,7 +13,7 @@ use std::ptr;
 use huicun_tape::Code;
 
 use crate::live::{self, Kind};
-use crate::play::{self, Credentials};
+use crate::play::{self, Answer, Credentials};
 
 /// The opaque handle.
 pub struct WeWorkFinanceSdk {
@@ -52,6 +52,23 @@ const fn assert_layout() {
 const _: () = assert_layout();
 
 impl Slice {
+    /// Takes an answer; the odd ones are what a broken library does.
+    fn take(&mut self, answer: Answer) -> Result<(), Code> {
+        match answer {
+            Answer::Bytes(bytes) => self.fill(bytes),
+            Answer::NegativeLength => {
+                self.fill(b"x".to_vec())?;
+                self.len = -1;
+                Ok(())
+            }
+            Answer::NullContent => {
+                self.fill(Vec::new())?;
+                (self.buf, self.len) = (ptr::null_mut(), 77);
+                Ok(())
+            }
+        }
+    }
+
     fn fill(&mut self, bytes: Vec<u8>) -> Result<(), Code> {
         let (buf, len) = own(&mut self.owned, bytes)?;
         (self.buf, self.len) = (buf, len);
@@ -171,7 +188,7 @@ pub unsafe extern "C" fn GetChatData(
         };
         let json = play::chat_data(&credentials, seq, limit, timeout)?;
         // SAFETY: as above.
-        unsafe { (*chat_datas).fill(json) }
+        unsafe { (*chat_datas).take(json) }
     })
 }
 
@@ -199,7 +216,7 @@ pub unsafe extern "C" fn DecryptData(
         };
         let plain = play::decrypt_data(&key, &sealed)?;
         // SAFETY: as above.
-        unsafe { (*msg).fill(plain) }
+        unsafe { (*msg).take(plain) }
     })
 }
 

@@ -15,7 +15,8 @@
 //! A rule fires when all the conditions that it names hold; without any, always. `nth` and
 //! `every` count calls of that function from 1 (an `Init` rule counts `Init`). `seq` means,
 //! for `DecryptData`, the record of that seq; for `GetChatData`, a pull that starts after it
-//! (the seq given). `times` bounds how often the rule fires. The first rule that ends a call
+//! (the seq given). `holds` means, for `GetChatData`, an answer in which the record of that seq
+//! stands. `times` bounds how often the rule fires. The first rule that ends a call
 //! decides it; rules that only delay, leak or print add up.
 //!
 //! With `persist_counters` the counts are kept in `faults.counters` beside this file, written
@@ -64,6 +65,10 @@ pub enum Action {
     LeakBytes(usize),
     /// Print to standard output, as C libraries do, then go on.
     Print(String),
+    /// Succeed with a length of -1.
+    NegativeLength,
+    /// Succeed with a length and no buffer.
+    NullContent,
 }
 
 /// How the process ends.
@@ -82,6 +87,7 @@ struct Rule {
     every: Option<u64>,
     probability: Option<f64>,
     seq: Option<u64>,
+    holds: Option<u64>,
     times: Option<u64>,
     action: Action,
 }
@@ -109,6 +115,8 @@ pub struct Call<'a> {
     pub function: Function,
     /// `GetChatData`: the seq given.
     pub seq: Option<u64>,
+    /// `GetChatData`: what would be answered, where a rule asks.
+    pub page: Option<&'a str>,
     /// `DecryptData`: the sealed message.
     pub encrypt_msg: Option<&'a str>,
 }
@@ -160,6 +168,11 @@ impl Faults {
         self.file.retained_from_seq.unwrap_or(0)
     }
 
+    /// Whether a rule asks what a page holds.
+    pub fn ask_for_pages(&self) -> bool {
+        self.file.rules.iter().any(|rule| rule.holds.is_some())
+    }
+
     /// Counts the call and says which actions it meets, in the order of the rules.
     pub fn meet(&self, call: Call<'_>) -> Vec<Action> {
         if self.file.rules.is_empty() {
@@ -192,6 +205,10 @@ impl Faults {
                         && self.sealed[number].as_deref() == call.encrypt_msg
                 }
                 _ => call.seq == Some(seq),
+            })
+            && rule.holds.is_none_or(|seq| {
+                let mark = format!("\"seq\":{seq},");
+                call.page.is_some_and(|page| page.contains(&mark))
             })
             && rule
                 .probability
@@ -252,6 +269,7 @@ mod tests {
         Call {
             function: Function::GetChatData,
             seq: Some(seq),
+            page: None,
             encrypt_msg: None,
         }
     }
@@ -259,9 +277,10 @@ mod tests {
     #[test]
     fn every_form_of_action_can_be_written() {
         let rules = r#"[{"code":10001},{"errcode":301042},{"hang_ms":1},{"crash":"abort"},{"crash":"segv"},
-            "garbage","missing_chatdata","truncated",{"delay_ms":1},{"leak_bytes":1},{"reply":"x"},{"print":"x"}]"#;
+            "garbage","missing_chatdata","truncated",{"delay_ms":1},{"leak_bytes":1},{"reply":"x"},{"print":"x"},
+            "negative_length","null_content"]"#;
         let actions: Vec<Action> = serde_json::from_str(rules).unwrap();
-        assert_eq!(actions.len(), 12);
+        assert_eq!(actions.len(), 14);
     }
 
     #[test]
@@ -295,6 +314,7 @@ mod tests {
                 let call = Call {
                     function: Function::DecryptData,
                     seq: None,
+                    page: None,
                     encrypt_msg: Some(sealed),
                 };
                 faults.meet(call).len()

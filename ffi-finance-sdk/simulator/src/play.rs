@@ -3,7 +3,7 @@
 //! Nothing here knows a pointer; `abi` does.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ struct Player {
     faults: Faults,
 }
 
+/// The company of the first handle of this process: where the folder holds one tape for each, it
+/// decides which is played.
+static COMPANY: OnceLock<String> = OnceLock::new();
+
 /// The tape, opened at first need; `None` (after a message) when there is none to play.
 fn player() -> Option<&'static Player> {
     static PLAYER: OnceLock<Option<Player>> = OnceLock::new();
@@ -38,9 +42,17 @@ fn player() -> Option<&'static Player> {
 fn open_player() -> Result<Player, String> {
     let dir = std::env::var_os(TAPE_VARIABLE)
         .ok_or_else(|| format!("the environment variable {TAPE_VARIABLE} names no tape folder"))?;
+    let dir = tape_of(Path::new(&dir));
     let tape = Tape::open(&dir).map_err(|e| e.to_string())?;
-    let faults = Faults::read(Path::new(&dir), &tape)?;
+    let faults = Faults::read(&dir, &tape)?;
     Ok(Player { tape, faults })
+}
+
+/// The folder itself, or the company's own in a folder of several tapes.
+fn tape_of(dir: &Path) -> PathBuf {
+    let own = COMPANY.get().map(|corpid| dir.join(corpid));
+    own.filter(|own| own.is_dir() && !dir.join("tape.json").exists())
+        .unwrap_or_else(|| dir.to_path_buf())
 }
 
 /// The credentials that a handle was initialised with.
@@ -62,16 +74,37 @@ enum Rest {
     NoChatdata,
     /// Answer with exactly this.
     Exactly(String),
+    /// Answer with what no buffer is.
+    Odd(Answer),
+}
+
+/// What a slice is filled with.
+pub enum Answer {
+    /// Bytes, as it should be.
+    Bytes(Vec<u8>),
+    /// Bytes, and a length of -1.
+    NegativeLength,
+    /// A length, and no bytes.
+    NullContent,
+}
+
+impl From<Vec<u8>> for Answer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 pub fn init(credentials: &Credentials) -> Result<(), Code> {
     if credentials.corpid.is_empty() || credentials.secret.is_empty() {
         return Err(Code::BAD_PARAMETER);
     }
+    // The first one stays: a worker serves one company.
+    let _ = COMPANY.set(credentials.corpid.clone());
     let player = player().ok_or(Code::SYSTEM)?;
     let call = Call {
         function: Function::Init,
         seq: None,
+        page: None,
         encrypt_msg: None,
     };
     meet(player, call, None).map(|_| ())
@@ -83,25 +116,32 @@ pub fn chat_data(
     seq: u64,
     limit: u32,
     timeout_seconds: i32,
-) -> Result<Vec<u8>, Code> {
+) -> Result<Answer, Code> {
     if limit == 0 || limit > 1000 {
         return Err(Code::BAD_PARAMETER);
     }
     let player = player().ok_or(Code::SYSTEM)?;
+    let after = seq.max(player.faults.retained_from_seq().saturating_sub(1));
+    let page = player
+        .faults
+        .ask_for_pages()
+        .then(|| player.tape.page(after, limit));
+    let page = page.and_then(Result::ok);
     let call = Call {
         function: Function::GetChatData,
         seq: Some(seq),
+        page: page.as_deref(),
         encrypt_msg: None,
     };
     let rest = meet(player, call, Some(timeout_seconds))?;
     if credentials.corpid != player.tape.corpid() || credentials.secret != player.tape.secret() {
-        return Ok(api_error(40001, "invalid credential"));
+        return Ok(api_error(40001, "invalid credential").into());
     }
-    let after = seq.max(player.faults.retained_from_seq().saturating_sub(1));
     match rest {
-        Rest::Exactly(text) => return Ok(text.into_bytes()),
-        Rest::NoChatdata => return Ok(br#"{"errcode":0,"errmsg":"ok"}"#.to_vec()),
-        Rest::Noise => return Ok(noise(256)),
+        Rest::Exactly(text) => return Ok(text.into_bytes().into()),
+        Rest::NoChatdata => return Ok(br#"{"errcode":0,"errmsg":"ok"}"#.to_vec().into()),
+        Rest::Noise => return Ok(noise(256).into()),
+        Rest::Odd(answer) => return Ok(answer),
         Rest::Usual | Rest::Half => {}
     }
     let mut json = player.tape.page(after, limit).map_err(|e| {
@@ -111,16 +151,17 @@ pub fn chat_data(
     if let Rest::Half = rest {
         json.truncate(json.floor_char_boundary(json.len() / 2));
     }
-    Ok(json.into_bytes())
+    Ok(json.into_bytes().into())
 }
 
-pub fn decrypt_data(key_text: &str, encrypt_msg: &str) -> Result<Vec<u8>, Code> {
+pub fn decrypt_data(key_text: &str, encrypt_msg: &str) -> Result<Answer, Code> {
     // DecryptData needs no handle and no network, so it works without a tape as well.
     let mut rest = Rest::Usual;
     if let Some(player) = player() {
         let call = Call {
             function: Function::DecryptData,
             seq: None,
+            page: None,
             encrypt_msg: Some(encrypt_msg),
         };
         rest = meet(player, call, None)?;
@@ -133,7 +174,10 @@ pub fn decrypt_data(key_text: &str, encrypt_msg: &str) -> Result<Vec<u8>, Code> 
         return Err(Code::KEY_UNPARSABLE);
     }
     if let Rest::Exactly(text) = rest {
-        return Ok(text.into_bytes());
+        return Ok(text.into_bytes().into());
+    }
+    if let Rest::Odd(answer) = rest {
+        return Ok(answer);
     }
     let mut plain = decrypt(key_text, encrypt_msg)?;
     match rest {
@@ -141,7 +185,7 @@ pub fn decrypt_data(key_text: &str, encrypt_msg: &str) -> Result<Vec<u8>, Code> 
         Rest::Noise => plain = noise(plain.len()),
         _ => {}
     }
-    Ok(plain)
+    Ok(plain.into())
 }
 
 /// One media chunk: bytes, next index, whether it was the last.
@@ -158,6 +202,7 @@ pub fn media_data(
     let call = Call {
         function: Function::GetMediaData,
         seq: None,
+        page: None,
         encrypt_msg: None,
     };
     let rest = meet(player, call, Some(timeout_seconds))?;
@@ -169,7 +214,7 @@ pub fn media_data(
         Rest::Half => chunk.data.truncate(chunk.data.len() / 2),
         Rest::Noise => chunk.data = noise(chunk.data.len()),
         Rest::Exactly(text) => chunk.data = text.into_bytes(),
-        Rest::Usual | Rest::NoChatdata => {}
+        Rest::Usual | Rest::NoChatdata | Rest::Odd(_) => {}
     }
     Ok((chunk.data, chunk.next_index, chunk.is_finished))
 }
@@ -190,6 +235,8 @@ fn meet(player: &Player, call: Call<'_>, timeout_seconds: Option<i32>) -> Result
             Action::Crash(Crash::Abort) => std::process::abort(),
             Action::Crash(Crash::Segv) => segfault(),
             Action::Garbage => rest = Rest::Noise,
+            Action::NegativeLength => rest = Rest::Odd(Answer::NegativeLength),
+            Action::NullContent => rest = Rest::Odd(Answer::NullContent),
             Action::MissingChatdata => rest = Rest::NoChatdata,
             Action::Truncated => rest = Rest::Half,
             Action::LeakBytes(n_bytes) => drop(Box::leak(vec![1_u8; n_bytes].into_boxed_slice())),

@@ -102,6 +102,21 @@ impl CallError {
         )
     }
 
+    /// Whether what a page holds may be to blame, so that a smaller one may do.
+    pub fn may_be_the_page(&self) -> bool {
+        let is_content = |code: &SdkCode| {
+            matches!(
+                code,
+                SdkCode::NullContent | SdkCode::NegativeLength | SdkCode::TooLarge
+            )
+        };
+        match self {
+            Self::Sdk(code) => is_content(code),
+            Self::MalformedPage(_) => true,
+            other => other.is_worker_lost(),
+        }
+    }
+
     /// Whether the same call may succeed later.
     pub fn is_retryable(&self) -> bool {
         match self {

@@ -160,6 +160,29 @@ fn a_spoilt_page_is_an_error_and_never_empty() {
 }
 
 #[test]
+fn a_length_that_is_none_is_an_error_and_costs_no_child() {
+    let studio = Studio::with_messages(3).faults(
+        r#"{"rules":[{"call":"GetChatData","nth":1,"action":"negative_length"},
+                     {"call":"GetChatData","nth":2,"action":"null_content"},
+                     {"call":"DecryptData","seq":2,"action":"negative_length"},
+                     {"call":"DecryptData","seq":3,"action":"null_content"}]}"#,
+    );
+    let mut client = studio.start();
+    for code in [SdkCode::NegativeLength, SdkCode::NullContent] {
+        let error = client.page(0, 3).unwrap_err();
+        assert_eq!(error, CallError::Sdk(code));
+        assert!(error.may_be_the_page() && error.is_retryable());
+    }
+    let page = client.page(0, 3).unwrap();
+    let items = studio.items(&page.records);
+    let outcomes = client.decrypt_isolating(&items).unwrap();
+    assert!(matches!(outcomes[0], DecryptOutcome::Plain(_)));
+    assert_eq!(outcomes[1], DecryptOutcome::Failed(SdkCode::NegativeLength));
+    assert_eq!(outcomes[2], DecryptOutcome::Failed(SdkCode::NullContent));
+    assert_eq!(client.n_starts(), 1);
+}
+
+#[test]
 fn what_the_library_prints_does_not_disturb_the_pipe() {
     let studio = Studio::with_messages(1)
         .faults(r#"{"rules":[{"call":"GetChatData","action":{"print":"noise on stdout\n"}}]}"#);
