@@ -2,6 +2,14 @@
 //! so that the account (delivered = archived + quarantined + deduplicated) can be drawn up for ever.
 //!
 //! A record that is there already leaves no row; its seq is kept here, or it would look like a gap.
+//!
+//! A parked record that is read later was counted as quarantined when it came. The commit that
+//! brings it in says so in `resolved` and `resolved_duplicates`, so that over all commits of a source
+//!
+//! - delivered = sum of `delivered`,
+//! - archived = sum of `archived` + `resolved`,
+//! - quarantined = sum of `quarantined` - `resolved` - `resolved_duplicates`,
+//! - deduplicated = sum of `deduplicated` + `resolved_duplicates`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,12 +49,23 @@ pub struct Delivery {
     pub quarantined: u64,
     /// Records that were there already.
     pub deduplicated: u64,
-    /// The seqs of the latter as ranges, both ends included, ascending.
+    /// Parked records that could be read after all: they left the quarantine for the archive.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resolved: u64,
+    /// Parked records that could be read and were there already: they left the quarantine, and
+    /// their seqs are in `deduplicated_seqs`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resolved_duplicates: u64,
+    /// The seqs of what was there already as ranges, both ends included, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deduplicated_seqs: Vec<(i64, i64)>,
     /// For a commit of an import of files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<ImportMark>,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Delivery {

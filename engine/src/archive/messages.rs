@@ -4,6 +4,7 @@
 //! The cursor is stored (an application transaction per source), never computed from the rows,
 //! and a batch that does not start at it is refused: two pullers cannot interleave.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -16,6 +17,10 @@ use super::delta::{CommitNote, Table, TableError};
 use super::home::Home;
 use super::message::{self, MessageRow, Status};
 use super::seen::{Seen, Sighting};
+
+mod resolve;
+
+pub use resolve::{Reopened, Resolved};
 
 /// The folder of the table inside the data directory.
 pub const TABLE: &str = "messages";
@@ -243,8 +248,15 @@ impl MessageWriter {
         let n_delivered = rows.len() as u64;
         let mut kept = Vec::with_capacity(rows.len());
         let mut duplicates = Vec::new();
-        for row in rows {
+        let mut taken = match step {
+            Some(step) => self.seqs_taken(source, &rows, step).await?,
+            None => HashSet::new(),
+        };
+        for mut row in rows {
             let seq = row.seq;
+            if step.is_some() && has_own_seq(&row) && !taken.insert(seq) {
+                self.contest_seq(&mut row);
+            }
             if let Some(row) = self.admit(row, &mut done) {
                 self.raise_seq(source, row.seq);
                 kept.push(row);
@@ -276,6 +288,7 @@ impl MessageWriter {
             deduplicated: done.n_duplicates,
             deduplicated_seqs: ranges(&mut duplicates),
             import,
+            ..Delivery::default()
         };
         let note = CommitNote {
             transactions: step
@@ -286,6 +299,73 @@ impl MessageWriter {
         };
         done.version = self.table.append(&batches, note).await?;
         Ok(done)
+    }
+
+    /// Which seqs of rows behind the cursor belong to another record of the archive: WeCom may give
+    /// a record again, one that was parked before it could be read, and a late one where there was
+    /// a gap.
+    async fn seqs_taken(
+        &self,
+        source: &str,
+        rows: &[MessageRow],
+        step: CursorMove,
+    ) -> Result<HashSet<i64>, TableError> {
+        let late = rows
+            .iter()
+            .filter(|row| row.seq <= step.from && has_own_seq(row));
+        let late: HashMap<i64, &str> = late.map(|row| (row.seq, row.msgid.as_str())).collect();
+        let mut taken = HashSet::new();
+        if late.is_empty() {
+            return Ok(taken);
+        }
+        // It hardly ever happens, so a walk through narrow columns is good enough.
+        for file in self.table.files() {
+            let columns = ["source", "seq", "msgid", "status"];
+            for batch in self.table.read_file(&file, &columns).await? {
+                let text = |name: &str| batch.column_by_name(name).map(|c| c.as_string::<i32>());
+                let (Some(sources), Some(msgids), Some(status), Some(seqs)) = (
+                    text("source"),
+                    text("msgid"),
+                    text("status"),
+                    batch.column_by_name("seq"),
+                ) else {
+                    continue;
+                };
+                let seqs = seqs.as_primitive::<Int64Type>();
+                for at in 0..batch.num_rows() {
+                    let Some(msgid) = late.get(&seqs.value(at)) else {
+                        continue;
+                    };
+                    let found = msgids.value(at);
+                    let is_other = status.value(at) == Status::Ok.as_str()
+                        || (!found.is_empty() && found != *msgid);
+                    if sources.value(at) == source && is_other {
+                        taken.insert(seqs.value(at));
+                    }
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// A second record under one seq is kept unread, unless it is known under its own msgid.
+    fn contest_seq(&self, row: &mut MessageRow) {
+        let is_known = row.status == Status::Ok
+            && self
+                .seen
+                .sight_message(&row.source, &row.msgid, row.content_hash)
+                != Sighting::New;
+        if is_known {
+            return;
+        }
+        tracing::error!(
+            seq = row.seq,
+            "WeCom gave another record under a seq that is archived"
+        );
+        match row.status {
+            Status::Ok => park_as_conflict(row),
+            Status::Quarantined => row.reason = Some(CONFLICT.into()),
+        }
     }
 
     fn admit(&mut self, mut row: MessageRow, done: &mut Appended) -> Option<MessageRow> {
@@ -302,12 +382,7 @@ impl MessageWriter {
                     done.n_duplicates += 1;
                     return None;
                 }
-                Sighting::Conflict => {
-                    row.status = Status::Quarantined;
-                    row.reason = Some("conflict".into());
-                    row.envelope = Some(std::mem::take(&mut row.payload).into_bytes());
-                    row.text = String::new();
-                }
+                Sighting::Conflict => park_as_conflict(&mut row),
             }
         }
         match self.seen.note_quarantined(&row.source, row.content_hash) {
@@ -328,6 +403,25 @@ fn to_batches(rows: &[MessageRow], zone: &Zone) -> Vec<RecordBatch> {
     rows.par_chunks(ROWS_PER_BATCH)
         .map(|rows| message::to_batch(rows, zone))
         .collect()
+}
+
+/// Another content is archived under its msgid, or another record under its seq.
+const CONFLICT: &str = "conflict";
+
+/// Keeps a readable row as what it came from, since its place is taken.
+fn park_as_conflict(row: &mut MessageRow) {
+    row.status = Status::Quarantined;
+    row.reason = Some(CONFLICT.into());
+    row.envelope = Some(std::mem::take(&mut row.payload).into_bytes());
+    row.text = String::new();
+}
+
+/// Reasons of records that were given the seq of a neighbour, since theirs is not known.
+const WITHOUT_OWN_SEQ: [&str; 3] = ["damaged_record", "seq_out_of_range", "undeliverable"];
+
+fn has_own_seq(row: &MessageRow) -> bool {
+    let reason = row.reason.as_deref().unwrap_or_default();
+    !WITHOUT_OWN_SEQ.contains(&reason)
 }
 
 #[cfg(test)]

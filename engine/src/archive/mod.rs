@@ -8,10 +8,11 @@ pub mod fsync_store;
 pub mod home;
 pub mod message;
 pub mod messages;
+pub mod parked;
 pub mod seen;
 
 pub use delivery::{Delivery, ImportMark};
 pub use delta::{CommitNote, Layout, Table, TableError};
 pub use home::{Home, HomeError, Lock};
 pub use message::{Media, MessageRow, Status};
-pub use messages::{AppendError, Appended, CursorMove, MessageWriter};
+pub use messages::{AppendError, Appended, CursorMove, MessageWriter, Reopened, Resolved};

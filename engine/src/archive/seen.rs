@@ -64,11 +64,24 @@ impl Seen {
 
     /// Notes a readable record and says what was known before.
     pub fn note_message(&mut self, source: &str, msgid: &str, content_hash: i64) -> Sighting {
-        let content = content_hash as u32;
         if !self.sources.iter().any(|known| known == source) {
             self.sources.push(source.to_string());
         }
         let own = fingerprint(b'm', source, msgid.as_bytes());
+        let sighting = self.sight(own, source, msgid, content_hash);
+        if sighting == Sighting::New {
+            self.content_of.insert(own, content_hash as u32);
+        }
+        sighting
+    }
+
+    /// What is known of a readable record, which is not noted.
+    pub fn sight_message(&self, source: &str, msgid: &str, content_hash: i64) -> Sighting {
+        let own = fingerprint(b'm', source, msgid.as_bytes());
+        self.sight(own, source, msgid, content_hash)
+    }
+
+    fn sight(&self, own: u64, source: &str, msgid: &str, content_hash: i64) -> Sighting {
         let others = self.sources.iter().filter(|other| {
             *other != source && (source == UNNAMED_SOURCE || *other == UNNAMED_SOURCE)
         });
@@ -76,12 +89,9 @@ impl Seen {
             .chain(others.map(|other| fingerprint(b'm', other, msgid.as_bytes())))
             .find_map(|key| self.content_of.get(&key));
         match known {
-            Some(known) if *known == content => Sighting::Duplicate,
+            Some(known) if *known == content_hash as u32 => Sighting::Duplicate,
             Some(_) => Sighting::Conflict,
-            None => {
-                self.content_of.insert(own, content);
-                Sighting::New
-            }
+            None => Sighting::New,
         }
     }
 
