@@ -41,6 +41,12 @@ pub enum Command {
     /// Import messages or directory tables from files.
     #[command(subcommand)]
     Import(Import),
+    /// List, add and make private keys.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// List records that could not be read, and open them again.
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
     /// Find messages that contain all literals of a query, newest first.
     Search(SearchArguments),
     /// List the messages of one conversation, in order.
@@ -78,6 +84,78 @@ pub struct PullArguments {
     /// Stop when the backlog is drained.
     #[arg(long)]
     pub once: bool,
+    /// Only this company (repeatable); all if left out.
+    #[arg(long, value_name = "CORPID")]
+    pub corp: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub enum KeysCommand {
+    /// List the private keys, and the versions that records wait for.
+    List {
+        /// Only this company.
+        #[arg(long, value_name = "CORPID")]
+        corp: Option<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Check a private key and copy it into the data directory.
+    #[command(disable_version_flag = true)]
+    Add {
+        /// The company; not needed when there is one.
+        #[arg(long, value_name = "CORPID")]
+        corp: Option<String>,
+        /// The publickey_ver that WeCom gave its public key.
+        #[arg(long, value_name = "N")]
+        version: u32,
+        /// A PEM file.
+        file: PathBuf,
+    },
+    /// Make a private key in the data directory and print the public one to upload.
+    #[command(disable_version_flag = true)]
+    New {
+        /// The company; not needed when there is one.
+        #[arg(long, value_name = "CORPID")]
+        corp: Option<String>,
+        /// The publickey_ver that WeCom will give; the next one if left out.
+        #[arg(long, value_name = "N")]
+        version: Option<u32>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum QuarantineCommand {
+    /// List quarantined records, lowest seq first.
+    List {
+        /// Only of this corp or other source.
+        #[arg(long, value_name = "CORPID")]
+        corp: Option<String>,
+        /// Only with this reason.
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// At most this many records; 0 is all.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// Count them by source, reason and key version instead.
+        #[arg(long)]
+        summary: bool,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Open quarantined records again and bring in what can be read.
+    Retry {
+        /// Only of this corp or other source.
+        #[arg(long, value_name = "CORPID")]
+        corp: Option<String>,
+        /// Only with this reason.
+        #[arg(long, value_name = "REASON")]
+        reason: Option<String>,
+        /// Only this record.
+        #[arg(long, value_name = "SEQ")]
+        seq: Option<i64>,
+        #[command(flatten)]
+        out: Out,
+    },
 }
 
 #[derive(Subcommand)]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use huicun_engine::archive::HomeError;
 use huicun_ffi_finance_sdk::worker::CallError;
 use huicun_indexer::ingest::pull::PullError;
+use huicun_indexer::ingest::retry::RetryError;
 use huicun_indexer::ingest::sink::SinkError;
 use huicun_query_api::queries::QuestionError;
 
@@ -97,6 +98,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
     if let Some(sink) = error.downcast_ref::<SinkError>() {
         return of_sink(sink);
     }
+    if let Some(RetryError::Call { source, .. }) = error.downcast_ref::<RetryError>() {
+        return Some(advice(source));
+    }
     match error.downcast_ref::<PullError>() {
         Some(PullError::Call { source, .. }) => return Some(advice(source)),
         Some(PullError::Sink(sink)) => return of_sink(sink),
@@ -109,6 +113,6 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
 }
 
 /// Advice to operators is Chinese with the English beside it.
-fn advice(error: &CallError) -> String {
+pub fn advice(error: &CallError) -> String {
     format!("{}\n      {}", error.advice_zh(), error.advice_en())
 }

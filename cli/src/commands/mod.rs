@@ -3,7 +3,9 @@
 mod ask;
 mod demo;
 mod import;
+mod keys;
 mod pull;
+mod quarantine;
 mod rules;
 mod serve;
 mod tape;
@@ -24,6 +26,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (data, config) = (arguments.data.as_path(), arguments.config.as_path());
     match arguments.command {
         Command::Pull(options) => pull::pull(data, config, &options).await,
+        Command::Keys(options) => keys::keys(data, config, options).await,
+        Command::Quarantine(options) => quarantine::quarantine(data, config, options).await,
         Command::Import(options) => import::import(data, config, options).await,
         Command::Search(options) => ask::search(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
@@ -49,28 +53,15 @@ async fn open_archive(data: &Path) -> Result<Archive, Failure> {
     Ok(archive)
 }
 
-/// The configuration and its one company.
-fn read_config(path: &Path) -> Result<(Config, Corp), Failure> {
+/// The configuration and its companies, or those of them that are named.
+fn read_config(path: &Path, named: &[String]) -> Result<(Config, Vec<Corp>), Failure> {
     let config = Config::read(path).map_err(|error| {
         Failure::from(error).hint(
             "docs/guide/configuration.md describes huicun.toml; name another file with --config",
         )
     })?;
-    let corp = match config.corp.as_slice() {
-        [one] => one.clone(),
-        [] => {
-            return Err(Failure::failed(format!(
-                "configuration `{}`: there is no [[corp]] to pull for",
-                path.display()
-            )));
-        }
-        several => {
-            return Err(Failure::failed(format!(
-                "configuration `{}`: there are {} [[corp]] sections; this version pulls for one",
-                path.display(),
-                several.len()
-            )));
-        }
-    };
-    Ok((config, corp))
+    let corps = config.companies(named).map_err(|problem| {
+        Failure::failed(format!("configuration `{}`: {problem}", path.display()))
+    })?;
+    Ok((config, corps))
 }

@@ -2,35 +2,28 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use huicun_engine::archive::Home;
 use huicun_engine::state::State;
 use huicun_ffi_finance_sdk::worker::WorkerCommand;
-use huicun_indexer::ingest::pull::{Pull, Stop, Until};
+use huicun_indexer::ingest::companies::{Companies, Ended};
+use huicun_indexer::ingest::pull::{PullError, Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
-use huicun_indexer::ingest::status::Status;
+use huicun_indexer::ingest::status::Watched;
 
 use super::read_config;
 use crate::arguments::PullArguments;
-use crate::failure::Failure;
+use crate::failure::{Failure, advice};
 use crate::signals;
 
 pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result<(), Failure> {
-    let (config, corp) = read_config(config)?;
-    let status = Arc::new(Status::default());
+    let (config, corps) = read_config(config, &options.corp)?;
     let stop = Stop::default();
     let on_signal = stop.clone();
     signals::on_stop(move || on_signal.stop());
-    let pull = Pull {
-        corp,
-        settings: config.pull,
-        worker: worker_command()?,
-        status: Arc::clone(&status),
-        stop,
-    };
-    let prepared = pull.prepare()?;
+    let companies = Companies::new(corps, &config.pull, &worker_command()?, data, &stop);
+    let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
     let (_, rules) = State::open(&home.state())?.rules()?;
     let until = if options.once {
@@ -39,13 +32,11 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
         Until::Stopped
     };
     let started = std::time::Instant::now();
+    let watched = companies.watched();
     let sink = Sink::open(&home, "huicun pull", rules.zone()?).await?;
-    let outcome = pull.run(prepared, sink, until).await;
-    // A pull that failed before it brought anything has only its error to tell.
-    if outcome.is_ok() || status.n_delivered.load(Ordering::Relaxed) > 0 {
-        report(&status, started.elapsed().as_secs_f64());
-    }
-    Ok(outcome?)
+    let ended = companies.run(prepared, &home, sink, until).await;
+    report(&watched, &ended, started.elapsed().as_secs_f64());
+    failures(ended)
 }
 
 /// The same binary, as the child in which Tencent's library runs.
@@ -57,23 +48,59 @@ pub(super) fn worker_command() -> Result<WorkerCommand, Failure> {
     })
 }
 
-fn report(status: &Status, seconds: f64) {
-    let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
-    let delivered = load(&status.n_delivered);
-    eprintln!(
-        "pulled {delivered} records in {seconds:.1} s ({:.0} a second, searchable): \
-         {} archived, {} quarantined, {} already there; cursor {}",
-        delivered as f64 / seconds,
-        load(&status.n_archived),
-        load(&status.n_quarantined),
-        load(&status.n_duplicates),
-        load(&status.cursor),
-    );
-    if load(&status.n_quarantined) > 0 {
+/// One failure for all that failed: which companies, why, and what to do.
+pub(super) fn failures(ended: Vec<Ended>) -> Result<(), Failure> {
+    let n_all = ended.len();
+    let mut failed = ended
+        .into_iter()
+        .filter_map(|one| Some((one.corpid, one.outcome.err()?)));
+    let Some((corpid, error)) = failed.next() else {
+        return Ok(());
+    };
+    let rest: Vec<_> = failed.collect();
+    if n_all == 1 {
+        return Err(error.into());
+    }
+    let mut told = format!("{} of {n_all} companies failed", rest.len() + 1);
+    let mut hint = String::new();
+    for (corpid, error) in std::iter::once((corpid, error)).chain(rest) {
+        told += &format!("; `{corpid}`: {error}");
+        if let PullError::Call { source, .. } = &error {
+            hint += &format!("`{corpid}`: {}\n      ", advice(source));
+        }
+    }
+    let failure = Failure::failed(told);
+    Err(match hint.trim_end() {
+        "" => failure,
+        hint => failure.hint(hint),
+    })
+}
+
+fn report(watched: &[Watched], ended: &[Ended], seconds: f64) {
+    let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    let mut n_quarantined = 0;
+    for (Watched { corpid, status }, ended) in watched.iter().zip(ended) {
+        let delivered = load(&status.n_delivered);
+        // A pull that failed before it brought anything has only its error to tell.
+        if ended.outcome.is_err() && delivered == 0 {
+            continue;
+        }
+        let whose = match watched.len() {
+            1 => String::new(),
+            _ => format!("`{corpid}`: "),
+        };
+        n_quarantined += load(&status.n_quarantined);
         eprintln!(
-            "see what was quarantined and why: \
-             huicun sql \"SELECT reason, publickey_ver, count(*) AS n FROM messages \
-             WHERE status = 'quarantined' GROUP BY reason, publickey_ver\""
+            "{whose}pulled {delivered} records in {seconds:.1} s ({:.0} a second, searchable): \
+             {} archived, {} quarantined, {} already there; cursor {}",
+            delivered as f64 / seconds,
+            load(&status.n_archived),
+            load(&status.n_quarantined),
+            load(&status.n_duplicates),
+            load(&status.cursor),
         );
+    }
+    if n_quarantined > 0 {
+        eprintln!("see what was quarantined and why: huicun quarantine list --summary");
     }
 }

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use huicun_engine::archive::Home;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::{State, tokens};
-use huicun_indexer::ingest::pull::{Pull, Stop, Until};
+use huicun_indexer::ingest::callback::Callback;
+use huicun_indexer::ingest::companies::Companies;
+use huicun_indexer::ingest::pull::{Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
-use huicun_indexer::ingest::status::Status;
+use huicun_indexer::ingest::status::Watched;
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
 
-use super::pull::worker_command;
+use super::pull::{failures, worker_command};
 use super::read_config;
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
@@ -21,38 +23,44 @@ use crate::signals;
 pub async fn serve(data: &Path, options: &ServeArguments) -> Result<(), Failure> {
     let home = Home::open(data)?;
     let door = Door::open(&home, options).await?;
-    door.answer(home, None, Stop::default()).await
+    door.answer(home, Beside::Nothing, Stop::default()).await
 }
 
 pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result<(), Failure> {
-    let (config, corp) = read_config(config)?;
-    let status = Arc::new(Status::default());
+    let (config, corps) = read_config(config, &[])?;
     let stop = Stop::default();
-    let pull = Pull {
-        corp,
-        settings: config.pull,
-        worker: worker_command()?,
-        status: Arc::clone(&status),
-        stop: stop.clone(),
-    };
+    let companies = Companies::new(corps, &config.pull, &worker_command()?, data, &stop);
     // Everything that can be refused is, before anything begins.
-    let prepared = pull.prepare()?;
+    let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
     let door = Door::open(&home, options).await?;
     let sink = Sink::open(&home, "huicun run", door.rules.zone()?).await?;
+    let beside = Beside::Pulls {
+        watched: companies.watched(),
+        callbacks: companies.callbacks(),
+    };
+    let pulled_into = home.clone();
+    // A pull that ends by itself ends the server too: a service that only looks alive is worse.
     let pulling = tokio::spawn(async move {
-        let outcome = pull.run(prepared, sink, Until::Stopped).await;
-        // A pull that ends by itself ends the server too: a service that only looks alive is worse.
-        pull.stop.stop();
-        outcome
+        let until = Until::Stopped;
+        companies.run(prepared, &pulled_into, sink, until).await
     });
-    let answered = door.answer(home, Some(status), stop.clone()).await;
+    let answered = door.answer(home, beside, stop.clone()).await;
     stop.stop();
     let pulled = pulling
         .await
         .map_err(|e| Failure::failed(format!("the pull stopped unexpectedly: {e}")))?;
-    pulled?;
+    failures(pulled)?;
     answered
+}
+
+/// What runs in the same process.
+enum Beside {
+    Nothing,
+    Pulls {
+        watched: Vec<Watched>,
+        callbacks: Vec<Callback>,
+    },
 }
 
 /// Where a server will answer, and who may enter.
@@ -92,20 +100,19 @@ impl Door {
         })
     }
 
-    async fn answer(
-        self,
-        home: Home,
-        pull: Option<Arc<Status>>,
-        stop: Stop,
-    ) -> Result<(), Failure> {
+    async fn answer(self, home: Home, beside: Beside, stop: Stop) -> Result<(), Failure> {
         let archive = Archive::open(home, self.rules)?;
         archive.catch_up().await?;
-        let is_alone = pull.is_none();
+        let (pulls, callbacks, is_alone) = match beside {
+            Beside::Nothing => (Vec::new(), Vec::new(), true),
+            Beside::Pulls { watched, callbacks } => (watched, callbacks, false),
+        };
         let api = Arc::new(Api {
             archive,
             state: self.state,
             session_token: self.one_time.as_deref().map(tokens::hash),
-            pull,
+            pulls,
+            callbacks,
         });
         let on_signal = stop.clone();
         signals::on_stop(move || on_signal.stop());

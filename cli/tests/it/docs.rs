@@ -77,6 +77,11 @@ fn every_command_and_flag_is_described() {
     let run = Installation::new();
     for command in [
         "pull",
+        "keys list",
+        "keys add",
+        "keys new",
+        "quarantine list",
+        "quarantine retry",
         "import messages",
         "import directory",
         "search",

@@ -864,7 +864,10 @@ fn run_pulls_and_answers_in_one_process() {
         client.get("/readyz").status == 200
     });
     let figures = client.get("/metrics").ok().body;
-    assert!(figures.contains("huicun_pull_cursor 500\n"), "{figures}");
+    assert!(
+        figures.contains("huicun_pull_cursor{corp=\"wwtape\"} 500\n"),
+        "{figures}"
+    );
     assert_eq!(msgids(&client.all("/v1/search?limit=200")).len(), 500);
     server.running.terminate();
     assert!(server.running.wait(Duration::from_secs(10)).success());

@@ -9,6 +9,7 @@
 mod docs;
 mod formats;
 mod http;
+mod ingest;
 mod kill;
 mod naive;
 mod refusals;

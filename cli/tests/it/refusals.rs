@@ -139,8 +139,9 @@ fn a_wrong_configuration_is_refused_by_name_and_line() {
             corp(&library, "secret_file = \"no-such-file\""),
             &["`secret_file`", "no-such-file"],
         ),
-        (format!("{good}{good}"), &["2 [[corp]] sections"]),
+        (format!("{good}{good}"), &["two [[corp]]", "`wwtape`"]),
         (String::new(), &["no [[corp]]"]),
+        (good.replace("wwtape", "../etc"), &["`../etc`", "letters"]),
         (
             good.replace("1 = \"tape", "one = \"tape"),
             &["`keys.one`", "whole number"],

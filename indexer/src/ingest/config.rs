@@ -1,57 +1,27 @@
 //! `huicun.toml`: what the installation *is*. How a run behaves is a flag.
 //!
-//! Unknown keys are refused by name. Paths are relative to the file's own folder.
+//! Unknown keys are refused by name. Paths are relative to the file's own folder. Secrets, key
+//! passphrases and tokens are in no `Debug` and in no error.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod corp;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use corp::{CallbackSettings, Corp, KeySetting, Passphrase};
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The companies whose archives are pulled; one for now.
+    /// The companies whose archives are pulled.
     #[serde(default)]
     pub corp: Vec<Corp>,
     /// How the pull behaves.
     #[serde(default)]
     pub pull: PullSettings,
-}
-
-/// `[[corp]]`: one company.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Corp {
-    /// The company's id (企业 ID), `ww...`.
-    pub corpid: String,
-    /// The secret of the session archive (会话内容存档 Secret), not an app's.
-    pub secret: Option<String>,
-    /// A file that holds the secret, instead of `secret`.
-    pub secret_file: Option<PathBuf>,
-    /// Tencent's `libWeWorkFinanceSdk_C.so`.
-    pub sdk_library: PathBuf,
-    /// Private key files (PEM) by `publickey_ver`. Keep every version for ever.
-    #[serde(default)]
-    pub keys: BTreeMap<String, PathBuf>,
-    /// `http://host:port` or `socks5://host:port`.
-    #[serde(default)]
-    pub proxy: String,
-    /// `user:password` of the proxy.
-    #[serde(default)]
-    pub proxy_password: String,
-}
-
-impl fmt::Debug for Corp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Corp")
-            .field("corpid", &self.corpid)
-            .field("sdk_library", &self.sdk_library)
-            .field("keys", &self.keys)
-            .finish_non_exhaustive()
-    }
 }
 
 /// `[pull]`.
@@ -136,7 +106,41 @@ impl Config {
         Ok(config)
     }
 
+    /// Its companies, or those of them that are named; at least one.
+    ///
+    /// # Errors
+    /// There is none, or none of a name that was given.
+    pub fn companies(&self, named: &[String]) -> Result<Vec<Corp>, String> {
+        if self.corp.is_empty() {
+            return Err("there is no [[corp]]".into());
+        }
+        if let Some(unknown) = named
+            .iter()
+            .find(|id| !self.corp.iter().any(|corp| corp.corpid == **id))
+        {
+            let known: Vec<&str> = self.corp.iter().map(|c| c.corpid.as_str()).collect();
+            return Err(format!(
+                "there is no [[corp]] of the id `{unknown}` (there is {})",
+                known.join(", ")
+            ));
+        }
+        let all = self.corp.iter();
+        Ok(all
+            .filter(|corp| named.is_empty() || named.contains(&corp.corpid))
+            .cloned()
+            .collect())
+    }
+
     fn check(&self) -> Result<(), String> {
+        for (place, corp) in self.corp.iter().enumerate() {
+            // Two pulls would move one cursor.
+            if self.corp[..place].iter().any(|c| c.corpid == corp.corpid) {
+                return Err(format!(
+                    "there are two [[corp]] of the id `{}`",
+                    corp.corpid
+                ));
+            }
+        }
         let within = |name: &str, value: u64, low: u64, high: u64| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -185,43 +189,6 @@ fn describe(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
-impl Corp {
-    fn resolve(&mut self, folder: &Path) -> Result<(), String> {
-        if self.corpid.trim().is_empty() {
-            return Err("`corpid` is empty".into());
-        }
-        self.sdk_library = folder.join(&self.sdk_library);
-        for (version, file) in &mut self.keys {
-            if version.parse::<u32>().is_err() {
-                return Err(format!(
-                    "`keys.{version}` of `{}`: expected a publickey_ver, a whole number",
-                    self.corpid
-                ));
-            }
-            *file = folder.join(&*file);
-        }
-        match (&self.secret, &self.secret_file) {
-            (Some(secret), None) if !secret.is_empty() => Ok(()),
-            (Some(_), None) => Err(format!("`secret` of `{}` is empty", self.corpid)),
-            (None, Some(file)) => {
-                let file = folder.join(file);
-                let secret = std::fs::read_to_string(&file)
-                    .map_err(|e| format!("cannot read `secret_file` `{}`: {e}", file.display()))?;
-                self.secret = Some(secret.trim().to_string());
-                Ok(())
-            }
-            (None, None) => Err(format!(
-                "`{}` has neither `secret` nor `secret_file`",
-                self.corpid
-            )),
-            (Some(_), Some(_)) => Err(format!(
-                "`{}` has both `secret` and `secret_file`; keep one",
-                self.corpid
-            )),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,8 +230,73 @@ mod tests {
         let text = "[[corp]]\ncorpid = \"ww1\"\nsecret = \"s\"\nsdk_library = \"lib/x.so\"\n[corp.keys]\n1 = \"k.pem\"";
         let config = read(text).unwrap();
         assert!(config.corp[0].sdk_library.is_absolute());
-        assert!(config.corp[0].keys["1"].is_absolute());
+        assert!(config.corp[0].keys["1"].file.is_absolute());
         assert!(!format!("{config:?}").contains("\"s\""));
+    }
+
+    const CORP: &str = "[[corp]]\ncorpid = \"ww1\"\nsecret = \"s\"\nsdk_library = \"x.so\"\n";
+
+    #[test]
+    fn a_key_is_a_path_or_a_path_with_its_passphrase() {
+        let text = format!(
+            "{CORP}key_passphrase_file = \"all\"\n[corp.keys]\n1 = \"a.pem\"\n\
+             2 = {{ file = \"b.pem\", passphrase_file = \"b\" }}"
+        );
+        let config = read(&text).unwrap();
+        let keys = &config.corp[0].keys;
+        assert_eq!(keys["1"].passphrase_file, None);
+        assert!(keys["2"].file.ends_with("b.pem"));
+        let own = keys["2"].passphrase_file.as_ref();
+        assert!(own.is_some_and(|file| file.is_absolute()));
+        let wrong = read(&text.replace("passphrase_file = \"b\"", "pass = \"b\""));
+        let wrong = wrong.unwrap_err().to_string();
+        assert!(
+            wrong.contains("`pass`") && wrong.contains("line 8"),
+            "{wrong}"
+        );
+    }
+
+    #[test]
+    fn companies_have_ids_of_their_own_that_name_a_folder() {
+        let other = CORP.replace("ww1", "ww2");
+        let config = read(&format!("{CORP}{other}")).unwrap();
+        assert_eq!(config.companies(&[]).unwrap().len(), 2);
+        assert_eq!(config.companies(&["ww2".into()]).unwrap().len(), 1);
+        let unknown = config.companies(&["ww3".into()]).unwrap_err();
+        assert!(
+            unknown.contains("`ww3`") && unknown.contains("ww1, ww2"),
+            "{unknown}"
+        );
+        for (text, word) in [
+            (format!("{CORP}{CORP}"), "two [[corp]]"),
+            (CORP.replace("ww1", "../ww1"), "`../ww1`"),
+            (CORP.replace("ww1", ""), "empty"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_callback_has_a_token_and_a_key_of_43_letters() {
+        let callback = |text: &str| read(&format!("{CORP}[corp.callback]\n{text}"));
+        let key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+        let good = callback(&format!("token = \"hush\"\naes_key = \"{key}\"")).unwrap();
+        let good = good.corp[0].callback.as_ref().unwrap();
+        assert_eq!(good.token, "hush");
+        assert!(!format!("{good:?}").contains("hush"));
+        for (text, word) in [
+            ("token = \"hush\"".to_string(), "aes_key"),
+            (format!("aes_key = \"{key}\""), "token"),
+            ("token = \"hush\"\naes_key = \"short\"".into(), "43"),
+            (
+                format!("token = \"hush\"\ntoken_file = \"x\"\naes_key = \"{key}\""),
+                "both",
+            ),
+        ] {
+            let error = callback(&text).unwrap_err().to_string();
+            assert!(error.contains(word) && !error.contains("hush"), "{error}");
+        }
     }
 
     #[test]

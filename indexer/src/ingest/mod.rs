@@ -1,6 +1,8 @@
 //! Bringing messages in: from the SDK worker or from files, into the `messages` table and, behind
 //! it, the index (architecture, "The path of a message").
 
+pub mod callback;
+pub mod companies;
 pub mod config;
 pub mod import;
 pub mod keys;
@@ -8,6 +10,8 @@ pub mod normalise;
 mod pace;
 mod pages;
 pub mod pull;
+pub mod retry;
 pub mod row;
 pub mod sink;
 pub mod status;
+pub mod stop;

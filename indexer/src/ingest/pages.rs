@@ -11,7 +11,7 @@ use huicun_ffi_finance_sdk::page::{DamagedRecord, SealedRecord};
 use huicun_ffi_finance_sdk::worker::DecryptOutcome;
 use rayon::prelude::*;
 
-use super::keys::KeyRing;
+use super::keys::{KeyRing, Keys};
 use super::pull::PullError;
 use super::row::{self, Origin};
 
@@ -20,13 +20,43 @@ pub(super) struct SealedPage {
     pub(super) step: CursorMove,
     pub(super) records: Vec<SealedRecord>,
     pub(super) damaged: Vec<DamagedRecord>,
+    /// Records whose seq no open table format can hold.
+    pub(super) out_of_range: Vec<SealedRecord>,
+    /// That WeCom has something in this step which it cannot give.
+    pub(super) undeliverable: Option<Undeliverable>,
+}
+
+/// Records that the SDK cannot deliver, even one by one.
+pub(super) struct Undeliverable {
+    /// How it fails; no content.
+    pub(super) error: String,
 }
 
 /// A page whose random keys are open, each with its text or the reason why not.
 pub(super) struct OpenedPage {
     pub(super) step: CursorMove,
     pub(super) records: Vec<(SealedRecord, Result<String, &'static str>)>,
-    pub(super) damaged: Vec<DamagedRecord>,
+    damaged: Vec<DamagedRecord>,
+    out_of_range: Vec<SealedRecord>,
+    undeliverable: Option<Undeliverable>,
+}
+
+impl OpenedPage {
+    /// What the SDK is to decrypt, in order.
+    pub(super) fn items(&self) -> Vec<(String, String)> {
+        items_of(&self.records)
+    }
+}
+
+/// What the SDK is to decrypt, in order: records whose random key could not be opened are left out.
+pub(super) fn items_of(
+    records: &[(SealedRecord, Result<String, &'static str>)],
+) -> Vec<(String, String)> {
+    let opened = records.iter().filter_map(|(record, key)| {
+        let key = key.as_ref().ok()?;
+        Some((key.clone(), record.encrypt_chat_msg.clone()))
+    });
+    opened.collect()
 }
 
 /// The rows of a page.
@@ -39,57 +69,72 @@ pub(super) struct Batch {
 /// number that the damage made must not skip what comes after.
 const DAMAGED_SEQ_LEAP_MAX: u64 = 100_000;
 
+/// The largest number that open table formats, which have no unsigned ones, can hold.
+const SEQ_MAX: u64 = i64::MAX as u64;
+
 /// Checks that a page continues after the cursor and says how far it moves it.
+///
+/// Records that lie behind the cursor may come along, since the archive knows what it has; a page
+/// of nothing else is refused, and so the cursor never goes back.
 pub(super) fn sealed_page(
     records: Vec<SealedRecord>,
     damaged: Vec<DamagedRecord>,
     after: u64,
 ) -> Result<SealedPage, PullError> {
-    let first = records.iter().map(|r| r.seq).min();
-    if let Some(seq) = first.filter(|seq| *seq <= after) {
+    let (records, out_of_range): (Vec<_>, Vec<_>) =
+        records.into_iter().partition(|r| r.seq <= SEQ_MAX);
+    let good = records.iter().map(|r| r.seq).max();
+    if let Some(seq) = good.filter(|seq| *seq <= after) {
         return Err(PullError::SeqNotAfter { seq, after });
     }
-    let good = records.iter().map(|r| r.seq).max().unwrap_or(after);
+    let good = good.unwrap_or(after);
     let last = damaged
         .iter()
         .filter_map(|record| record.seq)
-        .filter(|seq| *seq <= good.saturating_add(DAMAGED_SEQ_LEAP_MAX))
+        .filter(|seq| *seq <= good.saturating_add(DAMAGED_SEQ_LEAP_MAX).min(SEQ_MAX))
         .fold(good, u64::max);
     // A page of nothing but records without a believable seq cannot move the cursor.
     if last == after {
         return Err(PullError::NoSeq { after });
     }
-    let to = i64::try_from(last).map_err(|_| PullError::SeqTooLarge { seq: last })?;
     Ok(SealedPage {
         step: CursorMove {
             from: after as i64,
-            to,
+            to: last as i64,
         },
         records,
         damaged,
+        out_of_range,
+        undeliverable: None,
     })
 }
 
 /// Stage 2: RSA, on all cores.
-pub(super) fn unseal(keys: &KeyRing, pages: Receiver<SealedPage>, opened: SyncSender<OpenedPage>) {
+pub(super) fn unseal(keys: &Keys, pages: Receiver<SealedPage>, opened: SyncSender<OpenedPage>) {
     for page in pages {
-        let records = page
-            .records
-            .into_par_iter()
-            .map(|record| {
-                let key = keys.unseal(record.publickey_ver, &record.encrypt_random_key);
-                (record, key.map_err(|e| e.reason()))
-            })
-            .collect();
         let page = OpenedPage {
             step: page.step,
-            records,
+            records: open_keys(&keys.ring(), page.records),
             damaged: page.damaged,
+            out_of_range: page.out_of_range,
+            undeliverable: page.undeliverable,
         };
         if opened.send(page).is_err() {
             return;
         }
     }
+}
+
+/// Opens the random keys of records, on all cores.
+pub(super) fn open_keys(
+    keys: &KeyRing,
+    records: Vec<SealedRecord>,
+) -> Vec<(SealedRecord, Result<String, &'static str>)> {
+    let records = records.into_par_iter().map(|record| {
+        let key = keys.unseal(record.publickey_ver, &record.encrypt_random_key);
+        (record, key.map_err(|e| e.reason()))
+    });
+    records.collect()
 }
 
 /// The rows of a page, its damaged records among them.
@@ -118,15 +163,28 @@ pub(super) fn to_batch(
         .into_par_iter()
         .map(|(record, outcome)| {
             let origin = origin(record.seq, Some(record.publickey_ver));
-            let reason = match outcome {
-                Ok(DecryptOutcome::Plain(bytes)) => return row::of_plaintext(&origin, &bytes),
-                Ok(DecryptOutcome::Failed(code)) => format!("sdk_{}", code.number()),
-                Ok(DecryptOutcome::Crashed) => "sdk_crash".to_string(),
-                Err(reason) => reason.to_string(),
-            };
-            row::quarantined(&origin, &record.msgid, &reason, sealed_json(&record))
+            row_of(&origin, &record, outcome)
         })
         .collect();
+    for record in page.out_of_range {
+        // Its own number is in its envelope.
+        let origin = origin(page.step.to as u64, Some(record.publickey_ver));
+        let sealed = sealed_json(&record);
+        rows.push(row::quarantined(
+            &origin,
+            &record.msgid,
+            "seq_out_of_range",
+            sealed,
+        ));
+    }
+    if let Some(Undeliverable { error }) = page.undeliverable {
+        let origin = origin(page.step.to as u64, None);
+        let known = serde_json::json!({
+            "after": page.step.from, "to": page.step.to, "error": error,
+        });
+        let known = known.to_string().into_bytes();
+        rows.push(row::quarantined(&origin, "", "undeliverable", known));
+    }
     for record in page.damaged {
         let origin = origin(record.seq.unwrap_or(page.step.to as u64), None);
         let msgid = record.msgid.unwrap_or_default();
@@ -141,6 +199,21 @@ pub(super) fn to_batch(
         step: page.step,
         rows,
     }
+}
+
+/// The row of a record, as far as it could be opened.
+pub(super) fn row_of(
+    origin: &Origin,
+    record: &SealedRecord,
+    outcome: Result<DecryptOutcome, &'static str>,
+) -> MessageRow {
+    let reason = match outcome {
+        Ok(DecryptOutcome::Plain(bytes)) => return row::of_plaintext(origin, &bytes),
+        Ok(DecryptOutcome::Failed(code)) => format!("sdk_{}", code.number()),
+        Ok(DecryptOutcome::Crashed) => "sdk_crash".to_string(),
+        Err(reason) => reason.to_string(),
+    };
+    row::quarantined(origin, &record.msgid, &reason, sealed_json(record))
 }
 
 /// The sealed record as WeCom gave it: what a later key needs to open it.
@@ -174,16 +247,51 @@ mod tests {
         assert!(matches!(page, Err(PullError::NoSeq { after: 5 })));
     }
 
-    #[test]
-    fn a_page_that_does_not_continue_is_refused() {
-        let record = SealedRecord {
-            seq: 5,
+    fn record(seq: u64) -> SealedRecord {
+        SealedRecord {
+            seq,
             msgid: "m".into(),
             publickey_ver: 1,
             encrypt_random_key: String::new(),
             encrypt_chat_msg: String::new(),
-        };
-        let page = sealed_page(vec![record], vec![], 5);
+        }
+    }
+
+    #[test]
+    fn a_page_that_does_not_continue_is_refused() {
+        let page = sealed_page(vec![record(5), record(3)], vec![], 5);
         assert!(matches!(page, Err(PullError::SeqNotAfter { .. })));
+    }
+
+    #[test]
+    fn order_gaps_and_records_behind_the_cursor_do_not_matter() {
+        let records = [9, 4, 7, 30, 8].map(record).to_vec();
+        let page = sealed_page(records, vec![], 5).unwrap();
+        assert_eq!((page.step.from, page.step.to), (5, 30));
+        assert_eq!(page.records.len(), 5);
+    }
+
+    #[test]
+    fn a_seq_that_no_table_holds_is_parked_and_the_last_that_one_holds_is_not() {
+        let highest = i64::MAX as u64;
+        let page = sealed_page([7, highest + 1, u64::MAX].map(record).to_vec(), vec![], 5);
+        let page = page.unwrap();
+        assert_eq!(page.step.to, 7);
+        let opened = OpenedPage {
+            step: page.step,
+            records: vec![],
+            damaged: vec![],
+            out_of_range: page.out_of_range,
+            undeliverable: None,
+        };
+        let rows = to_batch(opened, vec![], &"corp".into()).rows;
+        let reasons: Vec<_> = rows.iter().map(|r| r.reason.as_deref()).collect();
+        assert_eq!(reasons, [Some("seq_out_of_range"); 2]);
+        let envelope = rows[1].envelope.as_deref().unwrap();
+        assert!(String::from_utf8_lossy(envelope).contains("18446744073709551615"));
+        let page = sealed_page(vec![record(highest)], vec![], highest - 1).unwrap();
+        assert_eq!(page.step.to, i64::MAX);
+        let alone = sealed_page(vec![record(highest + 1)], vec![], 5);
+        assert!(matches!(alone, Err(PullError::NoSeq { after: 5 })));
     }
 }

@@ -1,32 +1,37 @@
-//! The pull: pages from the SDK worker, unsealed, decrypted, parsed and committed with the
-//! cursor, then followed (architecture, "The path of a message").
+//! The pull of one company: pages from the SDK worker, unsealed, decrypted, parsed and committed
+//! with the cursor, then followed (architecture, "The path of a message").
 //!
 //! Stages are threads joined by bounded queues, so that the network, RSA (the ceiling), the
 //! worker's decryption and the table's commits overlap; order is kept because each stage is one
 //! thread. The cursor moves only in the commit that holds the rows: a kill at any moment repeats
 //! at most what was not committed.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use huicun_ffi_finance_sdk::worker::{
-    CallError, DecryptOutcome, Limits, Session, WorkerClient, WorkerCommand,
-};
+use huicun_ffi_finance_sdk::worker::{CallError, Limits, Session, WorkerClient, WorkerCommand};
 
 use super::config::{Corp, PullSettings};
-use super::keys::{KeyError, KeyRing};
-use super::pace::{Limiter, back_off, larger};
-use super::pages::{Batch, OpenedPage, SealedPage, sealed_page, to_batch, unseal};
-use super::sink::{COMMIT_BYTES_MAX, Sink, SinkError, bytes_of};
+use super::keys::{KeyError, Keys};
+use super::pace::Limiter;
+use super::pages::{Batch, unseal};
+use super::retry::RetryError;
+use super::sink::{COMMIT_BYTES_MAX, SharedSink, SinkError, bytes_of};
 use super::status::Status;
+
+pub use super::stop::Stop;
+
+mod decrypt;
+mod fetch;
+mod stuck;
+
+pub(super) use decrypt::decrypt_patiently;
 
 /// Pages between two stages: enough to overlap, few enough to stay small (a page is some MB).
 const QUEUED_PAGES_MAX: usize = 4;
-/// `pull --once` gives up on an error that wants a longer wait, such as an address that WeCom
-/// does not trust: somebody is waiting for the command, and must act first.
-const WAIT_ONCE_MAX: Duration = Duration::from_secs(30);
 /// A batch that nothing follows is committed after this much quiet.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -44,22 +49,16 @@ pub enum PullError {
         /// What failed.
         source: CallError,
     },
-    /// A number that no open table format can hold.
-    #[error("WeCom gave seq {seq}, which is beyond 63 bits")]
-    SeqTooLarge {
-        /// The number.
-        seq: u64,
-    },
     /// A page that does not continue the last.
     #[error("WeCom gave seq {seq} after seq {after} was asked for")]
     SeqNotAfter {
-        /// The number.
+        /// The highest number of the page.
         seq: u64,
         /// The cursor of the call.
         after: u64,
     },
-    /// A page in which no record tells its number.
-    #[error("WeCom gave only records without a readable seq after seq {after}")]
+    /// A page in which no record tells a number that the cursor could move to.
+    #[error("WeCom gave only records without a usable seq after seq {after}")]
     NoSeq {
         /// The cursor of the call.
         after: u64,
@@ -67,6 +66,9 @@ pub enum PullError {
     /// The archive could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The quarantine could not be looked after.
+    #[error(transparent)]
+    Retry(#[from] RetryError),
     /// A thread ended in a panic.
     #[error("the pull stopped unexpectedly; what was committed is safe, start it again")]
     Panicked,
@@ -81,47 +83,13 @@ pub enum Until {
     Stopped,
 }
 
-/// Asks a running pull to end cleanly; cloned into signal handlers.
-#[derive(Clone, Default)]
-pub struct Stop {
-    inner: Arc<(Mutex<bool>, Condvar)>,
-}
-
-impl Stop {
-    /// Ends the pull after what is under way is committed.
-    pub fn stop(&self) {
-        *lock(&self.inner.0) = true;
-        self.inner.1.notify_all();
-    }
-
-    /// Whether it was asked to end.
-    pub fn is_stopped(&self) -> bool {
-        *lock(&self.inner.0)
-    }
-
-    /// Done when it was asked to end; looks four times a second.
-    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        let this = self.clone();
-        async move {
-            while !this.is_stopped() {
-                tokio::time::sleep(Duration::from_millis(250)).await;
-            }
-        }
-    }
-
-    /// Sleeps, or wakes when asked to end.
-    fn sleep(&self, time: Duration) {
-        let guard = lock(&self.inner.0);
-        let _ = self
-            .inner
-            .1
-            .wait_timeout_while(guard, time, |stopped| !*stopped)
-            .map_err(PoisonError::into_inner);
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether other companies are pulled by the same process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// No: a mistake in its set-up ends the program, so that somebody sees it.
+    Alone,
+    /// Yes: its mistakes must not stop the others, and are shown in its status.
+    OneOfSeveral,
 }
 
 /// Ends the pull when it is dropped.
@@ -133,13 +101,16 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// What a pull needs from outside the archive: its keys, and the SDK open in its worker.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a pull needs from outside the archive: the SDK open in its worker. Its keys are read.
 pub struct Prepared {
-    keys: KeyRing,
     client: WorkerClient,
 }
 
-/// One pull.
+/// The pull of one company.
 pub struct Pull {
     /// The company.
     pub corp: Corp,
@@ -147,61 +118,117 @@ pub struct Pull {
     pub settings: PullSettings,
     /// How the worker process is started.
     pub worker: WorkerCommand,
+    /// Its private keys.
+    pub keys: Arc<Keys>,
+    /// The data directory, which need not be there yet.
+    pub data: PathBuf,
     /// Where it can be watched.
     pub status: Arc<Status>,
-    /// How it can be ended.
+    /// How it can be ended, and woken.
     pub stop: Stop,
+    /// Whether it is the only one.
+    pub company: Company,
+    /// Its calls of the last minute; read when the first is made.
+    limiter: Mutex<Option<Limiter>>,
 }
 
 impl Pull {
+    /// One that has not begun.
+    pub fn new(
+        corp: Corp,
+        settings: PullSettings,
+        worker: WorkerCommand,
+        data: &Path,
+        stop: Stop,
+        company: Company,
+    ) -> Self {
+        Self {
+            keys: Arc::new(Keys::new(corp.clone(), data)),
+            data: data.to_path_buf(),
+            status: Arc::new(Status::default()),
+            corp,
+            settings,
+            worker,
+            stop,
+            company,
+            limiter: Mutex::new(None),
+        }
+    }
+
+    /// Waits until WeCom may be called, and notes that it is; false when asked to end meanwhile.
+    /// Whoever calls for this company comes through here.
+    pub(super) fn wait_for_turn(&self, stop: &Stop) -> bool {
+        loop {
+            let wait = self.take_turn();
+            stop.sleep(wait);
+            if stop.is_stopped() {
+                return false;
+            }
+            if wait.is_zero() {
+                return true;
+            }
+        }
+    }
+
+    /// How long it is not our turn; when it is, the call is noted.
+    fn take_turn(&self) -> Duration {
+        let mut limiter = lock(&self.limiter);
+        let path = self.data.join("pace").join(&self.corp.corpid);
+        let limiter = limiter.get_or_insert_with(|| Limiter::open(&path));
+        let wait = limiter.wait();
+        if wait.is_zero() {
+            limiter.note();
+        }
+        wait
+    }
+
     /// Reads the keys and opens the SDK: what can be wrong with a configuration is found before a
     /// data directory is made or touched. Blocks for the time that the library takes to load.
     ///
     /// # Errors
     /// Nothing here asks the network, so nothing is tried again.
     pub fn prepare(&self) -> Result<Prepared, PullError> {
+        self.keys.load()?;
         Ok(Prepared {
-            keys: KeyRing::read(&self.corp.keys)?,
             client: self.start_worker().map_err(|e| self.call_error(e))?,
         })
     }
 
-    /// Pulls into `sink` until done or stopped. Inside a tokio runtime with several threads.
+    /// Pulls into `sink` until done or stopped, and leaves it open. Inside a tokio runtime with
+    /// several threads.
     ///
     /// # Errors
     /// Everything before the error is committed.
     pub async fn run(
         &self,
         prepared: Prepared,
-        mut sink: Sink,
+        sink: &SharedSink,
         until: Until,
     ) -> Result<(), PullError> {
-        let Prepared { keys, client } = prepared;
         let source: Arc<str> = self.corp.corpid.as_str().into();
-        let cursor = sink
-            .messages()
-            .cursor(&source)
-            .await
-            .map_err(SinkError::from)?;
-        self.status.cursor.store(cursor as u64, Ordering::Relaxed);
+        let cursor = sink.cursor(&source).await? as u64;
+        self.status.cursor.store(cursor, Ordering::Relaxed);
+        // The stages end together, and another run may follow.
+        let stop = self.stop.child();
         // A worker that was lost is started again by the next call.
-        let client = Mutex::new(client);
+        let client = Mutex::new(prepared.client);
         let (sealed_tx, sealed_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (opened_tx, opened_rx) = sync_channel(QUEUED_PAGES_MAX);
         let (batch_tx, mut batch_rx) = tokio::sync::mpsc::channel(QUEUED_PAGES_MAX);
         let runtime = tokio::runtime::Handle::current();
         // All of it may block: at the end it waits for threads that wait for the network.
-        let outcome = tokio::task::block_in_place(|| {
+        tokio::task::block_in_place(|| {
             std::thread::scope(|scope| -> Result<(), PullError> {
-                let fetch = scope.spawn(|| self.fetch(&client, cursor as u64, until, sealed_tx));
-                let unseal = scope.spawn(|| unseal(&keys, sealed_rx, opened_tx));
-                let decrypt = scope.spawn(|| self.decrypt(&client, &source, opened_rx, batch_tx));
+                let (client, stop, source) = (&client, &stop, &source);
+                let fetch = scope.spawn(move || self.fetch(client, stop, cursor, until, sealed_tx));
+                let unseal = scope.spawn(|| unseal(&self.keys, sealed_rx, opened_tx));
+                let decrypt =
+                    scope.spawn(move || self.decrypt(client, stop, source, opened_rx, batch_tx));
                 // However the commits end, by a panic too, the stages end: the fetch would else poll
                 // on, and look alive, for a stage that is gone.
-                let at_end = StopAtEnd(&self.stop);
+                let at_end = StopAtEnd(stop);
                 // The scope's own thread drives the commits.
-                let committed =
-                    runtime.block_on(self.commit_all(&mut sink, &source, &mut batch_rx));
+                let committed = runtime.block_on(self.commit_all(sink, source, &mut batch_rx));
                 drop(at_end);
                 // Stages that wait for room end when their receiver is gone.
                 drop(batch_rx);
@@ -210,20 +237,17 @@ impl Pull {
                 let fetched = fetch.join().map_err(|_| PullError::Panicked)?;
                 committed.and(decrypted).and(fetched)
             })
-        });
-        let closed = sink.close().await;
-        outcome?;
-        Ok(closed?)
+        })
     }
 
-    fn call_error(&self, source: CallError) -> PullError {
+    pub(super) fn call_error(&self, source: CallError) -> PullError {
         PullError::Call {
             corpid: self.corp.corpid.clone(),
             source,
         }
     }
 
-    fn start_worker(&self) -> Result<WorkerClient, CallError> {
+    pub(super) fn start_worker(&self) -> Result<WorkerClient, CallError> {
         let session = Session {
             library: self.corp.sdk_library.clone(),
             corpid: self.corp.corpid.clone(),
@@ -239,176 +263,10 @@ impl Pull {
         WorkerClient::start(self.worker.clone(), session, limits)
     }
 
-    /// Stage 1: asks for page after page, as fast as WeCom allows.
-    fn fetch(
-        &self,
-        client: &Mutex<WorkerClient>,
-        mut after: u64,
-        until: Until,
-        pages: SyncSender<SealedPage>,
-    ) -> Result<(), PullError> {
-        let mut limiter = Limiter::default();
-        let mut n_failures = 0;
-        let mut limit = self.settings.page_records;
-        while !self.stop.is_stopped() {
-            self.stop.sleep(limiter.wait());
-            limiter.note();
-            let page = match lock(client).page(after, limit) {
-                Ok(page) => page,
-                Err(error) => {
-                    let wants_less =
-                        matches!(&error, CallError::Api(api) if api.code.wants_smaller_page());
-                    if wants_less && limit > 1 {
-                        limit /= 2;
-                        tracing::warn!(%error, page_records = limit, "asking for smaller pages");
-                        continue;
-                    }
-                    n_failures += 1;
-                    self.after_failure(error, n_failures, until)?;
-                    continue;
-                }
-            };
-            n_failures = 0;
-            *lock(&self.status.last_error) = None;
-            let now = chrono::Utc::now().timestamp_millis() as u64;
-            self.status.answered_at_ms.store(now, Ordering::Relaxed);
-            self.status
-                .is_caught_up
-                .store(page.is_empty(), Ordering::Relaxed);
-            if page.is_empty() {
-                if until == Until::CaughtUp {
-                    return Ok(());
-                }
-                self.stop.sleep(self.settings.poll());
-                continue;
-            }
-            let page = match sealed_page(page.records, page.damaged, after) {
-                Ok(page) => page,
-                Err(error) => {
-                    n_failures += 1;
-                    self.after_bad_page(error, n_failures, until)?;
-                    continue;
-                }
-            };
-            after = page.step.to as u64;
-            // A size that was once refused is tried again a little at a time.
-            limit = larger(limit).min(self.settings.page_records);
-            if pages.send(page).is_err() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits before the next attempt, or gives up with the error.
-    fn after_failure(
-        &self,
-        error: CallError,
-        n_failures: u32,
-        until: Until,
-    ) -> Result<(), PullError> {
-        let is_first = self.status.answered_at_ms.load(Ordering::Relaxed) == 0;
-        let gives_up = match until {
-            Until::CaughtUp => {
-                !error.is_retryable()
-                    || n_failures >= self.settings.attempts_once
-                    || error.wait_at_least() > WAIT_ONCE_MAX
-            }
-            // A pull that has never worked is misconfigured; one that has worked goes on trying.
-            Until::Stopped => is_first && !error.is_retryable(),
-        };
-        *lock(&self.status.last_error) = Some(format!("{error}; {}", error.advice_en()));
-        if gives_up {
-            return Err(self.call_error(error));
-        }
-        let wait = back_off(n_failures).max(error.wait_at_least());
-        tracing::warn!(
-            %error,
-            advice = error.advice_en(),
-            attempt = n_failures,
-            wait_seconds = wait.as_secs_f64(),
-            "WeCom did not answer; trying again"
-        );
-        self.stop.sleep(wait);
-        Ok(())
-    }
-
-    /// A page that makes no sense: WeCom may give a better one, but nobody knows.
-    fn after_bad_page(
-        &self,
-        error: PullError,
-        n_failures: u32,
-        until: Until,
-    ) -> Result<(), PullError> {
-        *lock(&self.status.last_error) = Some(error.to_string());
-        if until == Until::CaughtUp && n_failures >= self.settings.attempts_once {
-            return Err(error);
-        }
-        tracing::error!(%error, attempt = n_failures, "a page cannot be used; trying again");
-        self.stop.sleep(back_off(n_failures));
-        Ok(())
-    }
-
-    /// Stage 3: decrypts in the worker and parses.
-    fn decrypt(
-        &self,
-        client: &Mutex<WorkerClient>,
-        source: &Arc<str>,
-        pages: Receiver<OpenedPage>,
-        batches: tokio::sync::mpsc::Sender<Batch>,
-    ) -> Result<(), PullError> {
-        for page in pages {
-            let items: Vec<(String, String)> = page
-                .records
-                .iter()
-                .filter_map(|(record, key)| {
-                    let key = key.as_ref().ok()?;
-                    Some((key.clone(), record.encrypt_chat_msg.clone()))
-                })
-                .collect();
-            let outcomes = self.decrypt_patiently(client, &items)?;
-            let batch = to_batch(page, outcomes, source);
-            if batches.blocking_send(batch).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Decryption is local: a worker that cannot be had is waited for, as the network is.
-    fn decrypt_patiently(
-        &self,
-        client: &Mutex<WorkerClient>,
-        items: &[(String, String)],
-    ) -> Result<Vec<DecryptOutcome>, PullError> {
-        let mut n_failures = 0;
-        loop {
-            match lock(client).decrypt_isolating(items) {
-                Ok(outcomes) => return Ok(outcomes),
-                // Too many records that kill the worker for one search: halves get further.
-                Err(CallError::TooManyLosses { .. }) if items.len() > 1 => {
-                    let (first, second) = items.split_at(items.len() / 2);
-                    let mut outcomes = self.decrypt_patiently(client, first)?;
-                    outcomes.extend(self.decrypt_patiently(client, second)?);
-                    return Ok(outcomes);
-                }
-                Err(error) => {
-                    n_failures += 1;
-                    if n_failures >= self.settings.attempts_once || self.stop.is_stopped() {
-                        self.stop.stop();
-                        return Err(self.call_error(error));
-                    }
-                    tracing::warn!(%error, attempt = n_failures, "the SDK worker cannot decrypt");
-                    self.stop.sleep(back_off(n_failures));
-                }
-            }
-        }
-    }
-
     /// Stage 4: gathers batches and commits them with the cursor.
     async fn commit_all(
         &self,
-        sink: &mut Sink,
+        sink: &SharedSink,
         source: &Arc<str>,
         batches: &mut tokio::sync::mpsc::Receiver<Batch>,
     ) -> Result<(), PullError> {

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use huicun_engine::archive::{
     AppendError, Appended, CursorMove, Home, HomeError, ImportMark, MessageRow, MessageWriter,
-    Table, TableError,
+    Reopened, Resolved, Table, TableError,
 };
 use huicun_semantics::time::Zone;
 use tokio::sync::watch;
@@ -42,6 +42,9 @@ pub enum SinkError {
     /// The index's thread ended in a panic.
     #[error("the search index stopped unexpectedly; it is brought forward at the next start")]
     IndexPanicked,
+    /// The commit of another company failed before, or everything was asked to end.
+    #[error("the archive was closed by this process; start it again")]
+    Ended,
 }
 
 /// The open archive of the one process that brings messages in.
@@ -125,6 +128,18 @@ impl Sink {
         Ok(done)
     }
 
+    /// Replaces parked rows by what came of opening them again, in one commit, and lets the index
+    /// know. The lock of rewrites must be held.
+    pub async fn resolve(
+        &mut self,
+        source: &Arc<str>,
+        reopened: Vec<Reopened>,
+    ) -> Result<Resolved, SinkError> {
+        let done = self.messages.resolve(source, reopened).await?;
+        let _ = self.news.send(self.messages.table().clone());
+        Ok(done)
+    }
+
     /// How far the import of this id had come before it was interrupted.
     pub async fn unfinished_import(&mut self, id: &str) -> Result<Option<ImportMark>, SinkError> {
         Ok(self.messages.unfinished_import(id).await?)
@@ -145,5 +160,85 @@ impl Sink {
             .map_err(|_| SinkError::IndexPanicked)??;
         drop(self.messages);
         Ok(())
+    }
+}
+
+/// One sink for the pulls of several companies: their commits take turns.
+#[derive(Clone)]
+pub struct SharedSink {
+    /// Empty after a failure or the end.
+    sink: Arc<tokio::sync::Mutex<Option<Sink>>>,
+}
+
+impl SharedSink {
+    /// Shares a sink.
+    pub fn new(sink: Sink) -> Self {
+        Self {
+            sink: Arc::new(tokio::sync::Mutex::new(Some(sink))),
+        }
+    }
+
+    /// The last seq of `source` that is safely in.
+    pub async fn cursor(&self, source: &str) -> Result<i64, SinkError> {
+        let open = self.sink.lock().await;
+        let sink = open.as_ref().ok_or(SinkError::Ended)?;
+        Ok(sink.messages.cursor(source).await?)
+    }
+
+    /// Appends rows with the cursor's move in one commit and lets the index know.
+    ///
+    /// # Errors
+    /// After one, nothing more can be brought in by this process: what the writer remembers may no
+    /// longer be what is on disk.
+    pub async fn append(
+        &self,
+        source: &Arc<str>,
+        rows: Vec<MessageRow>,
+        cursor: Option<CursorMove>,
+    ) -> Result<Appended, SinkError> {
+        let mut open = self.sink.lock().await;
+        let sink = open.as_mut().ok_or(SinkError::Ended)?;
+        let done = sink.append(source, rows, cursor).await;
+        if done.is_err() {
+            end(open.take()).await;
+        }
+        done
+    }
+
+    /// Replaces parked rows by what came of opening them again, in one commit, and lets the index
+    /// know. The lock of rewrites must be held.
+    ///
+    /// # Errors
+    /// As [`Self::append`].
+    pub async fn resolve(
+        &self,
+        source: &Arc<str>,
+        reopened: Vec<Reopened>,
+    ) -> Result<Resolved, SinkError> {
+        let mut open = self.sink.lock().await;
+        let sink = open.as_mut().ok_or(SinkError::Ended)?;
+        let done = sink.resolve(source, reopened).await;
+        if done.is_err() {
+            end(open.take()).await;
+        }
+        done
+    }
+
+    /// Waits until the index covers the table, and closes both. Does nothing after a failure, which
+    /// has been told.
+    pub async fn close(&self) -> Result<(), SinkError> {
+        let sink = self.sink.lock().await.take();
+        match sink {
+            Some(sink) => sink.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Gives up the lock; what the index still lacks is brought in at the next start if not here.
+async fn end(sink: Option<Sink>) {
+    let Some(sink) = sink else { return };
+    if let Err(error) = sink.close().await {
+        tracing::warn!(%error, "the search index could not be closed");
     }
 }

@@ -1,8 +1,8 @@
 //! What a pull has done so far: numbers that its stages raise and that progress lines, `/readyz`
 //! and `/metrics` read. Of this process only; what lasts is in the archive.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a pull has done so far; read by progress lines, `/readyz` and `/metrics`.
 #[derive(Debug, Default)]
@@ -25,4 +25,23 @@ pub struct Status {
     pub is_caught_up: AtomicBool,
     /// The last error, with its advice.
     pub last_error: Mutex<Option<String>>,
+}
+
+impl Status {
+    /// Shows an error until WeCom answers again.
+    pub fn set_error(&self, error: String) {
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// The pull of one company, as it is watched.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The company.
+    pub corpid: String,
+    /// What its pull has done so far.
+    pub status: Arc<Status>,
 }

@@ -16,8 +16,14 @@ use super::problem::Problem;
 use super::server::Api;
 use crate::queries::archive::now_ms;
 
-/// What answers without a token: it tells nothing of anybody.
-const OPEN_PATHS: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+/// What answers without a token: it tells nothing of anybody. The callback's caller is WeCom, whose
+/// signature is checked there.
+const OPEN_PATHS: [&str; 4] = [
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    super::callback::PATH,
+];
 
 /// An authenticated caller.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use huicun_engine::archive::messages;
+use huicun_indexer::ingest::status::{Status, Watched};
 use serde::Serialize;
 
 use super::problem::Problem;
@@ -59,18 +60,23 @@ async fn readiness(api: &Api) -> Readiness {
     if found.problems.is_empty() && found.index < found.table {
         found.problems.push("index_behind".into());
     }
-    if let Some(pull) = &api.pull {
-        let answered = pull.answered_at_ms.load(Ordering::Relaxed);
+    for Watched { status, .. } in &api.pulls {
+        let answered = status.answered_at_ms.load(Ordering::Relaxed);
         let age = (crate::queries::archive::now_ms() as u64).saturating_sub(answered);
-        let is_failing = pull
+        let is_failing = status
             .last_error
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .is_some();
-        if is_failing {
-            found.problems.push("pull_failing".into());
+        let problem = if is_failing {
+            "pull_failing"
         } else if answered != 0 && age > STALLED_AFTER_MS {
-            found.problems.push("pull_stalled".into());
+            "pull_stalled"
+        } else {
+            continue;
+        };
+        if !found.problems.iter().any(|known| known == problem) {
+            found.problems.push(problem.into());
         }
     }
     found
@@ -141,38 +147,34 @@ pub async fn metrics(State(api): State<Arc<Api>>, _caller: super::auth::Caller) 
         "table version that the index covers",
         found.index,
     );
-    if let Some(pull) = &api.pull {
-        let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
-        gauge(
-            "pull_delivered",
-            "records delivered since the start",
-            load(&pull.n_delivered),
+    type Figure = fn(&Status) -> &std::sync::atomic::AtomicU64;
+    let figures: [(&str, &str, Figure); 6] = [
+        ("delivered", "records delivered since the start", |s| {
+            &s.n_delivered
+        }),
+        ("archived", "messages archived since the start", |s| {
+            &s.n_archived
+        }),
+        ("quarantined", "records quarantined since the start", |s| {
+            &s.n_quarantined
+        }),
+        ("duplicates", "records already there since the start", |s| {
+            &s.n_duplicates
+        }),
+        ("cursor", "last seq that is safely in", |s| &s.cursor),
+        ("answered_at_ms", "last answer of WeCom, Unix ms", |s| {
+            &s.answered_at_ms
+        }),
+    ];
+    for (name, help, figure) in figures.into_iter().filter(|_| !api.pulls.is_empty()) {
+        let _ = write!(
+            text,
+            "# HELP huicun_pull_{name} {help}\n# TYPE huicun_pull_{name} gauge\n"
         );
-        gauge(
-            "pull_archived",
-            "messages archived since the start",
-            load(&pull.n_archived),
-        );
-        gauge(
-            "pull_quarantined",
-            "records quarantined since the start",
-            load(&pull.n_quarantined),
-        );
-        gauge(
-            "pull_duplicates",
-            "records already there since the start",
-            load(&pull.n_duplicates),
-        );
-        gauge(
-            "pull_cursor",
-            "last seq that is safely in",
-            load(&pull.cursor),
-        );
-        gauge(
-            "pull_answered_at_ms",
-            "last answer of WeCom, Unix ms",
-            load(&pull.answered_at_ms),
-        );
+        for Watched { corpid, status } in &api.pulls {
+            let value = figure(status).load(Ordering::Relaxed);
+            let _ = writeln!(text, "huicun_pull_{name}{{corp=\"{corpid}\"}} {value}");
+        }
     }
     let kind = "text/plain; version=0.0.4";
     ([(header::CONTENT_TYPE, kind)], text).into_response()

@@ -2,6 +2,7 @@
 //! OpenAPI 3.1 document made from the code.
 
 pub mod auth;
+pub mod callback;
 pub mod health;
 pub mod params;
 pub mod problem;

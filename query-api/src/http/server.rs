@@ -9,7 +9,8 @@ use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
 use huicun_engine::state::State;
-use huicun_indexer::ingest::status::Status;
+use huicun_indexer::ingest::callback::Callback;
+use huicun_indexer::ingest::status::Watched;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -22,7 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, health, routes};
+use super::{auth, callback, health, routes};
 use crate::queries::Archive;
 
 /// Bytes of a request body: a directory table of some 100,000 rows.
@@ -42,8 +43,10 @@ pub struct Api {
     pub state: State,
     /// SHA-256 of the one-time token of a server without configured tokens.
     pub session_token: Option<[u8; 32]>,
-    /// The pull in this process, if one runs.
-    pub pull: Option<Arc<Status>>,
+    /// The pulls in this process, one a company.
+    pub pulls: Vec<Watched>,
+    /// Who listens to WeCom's callbacks.
+    pub callbacks: Vec<Callback>,
 }
 
 #[derive(OpenApi)]
@@ -78,6 +81,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::report_employees))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))
+        .routes(routes!(callback::wecom_check, callback::wecom_note))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
