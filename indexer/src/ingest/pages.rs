@@ -294,4 +294,79 @@ mod tests {
         let alone = sealed_page(vec![record(highest + 1)], vec![], 5);
         assert!(matches!(alone, Err(PullError::NoSeq { after: 5 })));
     }
+
+    use proptest::prelude::*;
+
+    /// How WeCom answers one call, badly or well.
+    #[derive(Debug, Clone)]
+    enum Answered {
+        /// Up to so many records after the cursor, turned round by this, some of those before it
+        /// again, some twice.
+        Page {
+            limit: usize,
+            turn: usize,
+            before: usize,
+            twice: bool,
+        },
+        /// Only what lies before the cursor.
+        Back(usize),
+        /// Nothing.
+        Failure,
+    }
+
+    fn answered() -> impl Strategy<Value = Answered> {
+        prop_oneof![
+            4 => (1..9_usize, 0..9_usize, 0..4_usize, any::<bool>()).prop_map(
+                |(limit, turn, before, twice)| Answered::Page { limit, turn, before, twice }
+            ),
+            1 => (1..5_usize).prop_map(Answered::Back),
+            1 => Just(Answered::Failure),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_the_schedule_nothing_behind_the_cursor_is_missing(
+            gaps in prop::collection::vec(1..5_u64, 1..40),
+            schedule in prop::collection::vec(answered(), 0..40),
+        ) {
+            // Seqs with gaps, as WeCom gives them.
+            let seqs: Vec<u64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+            let mut cursor = 0_u64;
+            let mut delivered = std::collections::BTreeSet::new();
+            for answer in schedule {
+                let next = seqs.iter().take_while(|seq| **seq <= cursor).count();
+                let page: Vec<u64> = match answer {
+                    Answered::Failure => continue,
+                    Answered::Back(n) => seqs[next.saturating_sub(n)..next].to_vec(),
+                    Answered::Page { limit, turn, before, twice } => {
+                        let end = (next + limit).min(seqs.len());
+                        let mut page = seqs[next.saturating_sub(before)..end].to_vec();
+                        if twice {
+                            page.extend_from_within(..);
+                        }
+                        let turn = turn.min(page.len());
+                        page.rotate_left(turn);
+                        page
+                    }
+                };
+                if page.is_empty() {
+                    continue;
+                }
+                match sealed_page(page.iter().copied().map(record).collect(), vec![], cursor) {
+                    Ok(sealed) => {
+                        prop_assert_eq!(sealed.step.from as u64, cursor);
+                        prop_assert!(sealed.step.to as u64 > cursor);
+                        cursor = sealed.step.to as u64;
+                        delivered.extend(sealed.records.iter().map(|r| r.seq));
+                    }
+                    Err(_) => prop_assert!(page.iter().all(|seq| *seq <= cursor)),
+                }
+                let behind: Vec<u64> = seqs.iter().copied().filter(|seq| *seq <= cursor).collect();
+                prop_assert!(behind.iter().all(|seq| delivered.contains(seq)));
+            }
+        }
+    }
 }
