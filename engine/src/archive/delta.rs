@@ -511,6 +511,14 @@ impl Table {
         Ok(None)
     }
 
+    /// The lines of one log entry; `None` when it is not there, or no longer.
+    pub async fn log_entry(&self, version: u64) -> Result<Option<bytes::Bytes>, TableError> {
+        self.log
+            .read_commit_entry(version)
+            .await
+            .map_err(delta_error(&self.folder))
+    }
+
     /// Paths of all live data files.
     pub fn files(&self) -> Vec<String> {
         self.state

@@ -243,6 +243,11 @@ impl Home {
         self.lock_patiently("rewrite.lock", who, patience)
     }
 
+    /// Takes the lock of those who fold the ledger's account. Waits at most `patience`.
+    pub fn lock_ledger(&self, who: &str, patience: std::time::Duration) -> Result<Lock, HomeError> {
+        self.lock_patiently("ledger.lock", who, patience)
+    }
+
     fn lock_patiently(
         &self,
         name: &str,

@@ -77,6 +77,12 @@ pub async fn open(home: &Home) -> Result<Option<Table>, TableError> {
     Table::open(&home.table(TABLE), message::layout()).await
 }
 
+/// Whether the table's log has this version, without opening the table.
+pub fn has_version(home: &Home, version: u64) -> bool {
+    let log = home.table(TABLE).join("_delta_log");
+    log.join(format!("{version:020}.json")).is_file()
+}
+
 /// The names of all sources that have rows.
 pub async fn sources(table: &Table) -> Result<std::collections::BTreeSet<String>, TableError> {
     let mut found = std::collections::BTreeSet::new();

@@ -6,6 +6,8 @@ pub mod delta;
 pub mod file_reader;
 pub mod fsync_store;
 pub mod home;
+pub mod ledger;
+pub mod machine;
 pub mod message;
 pub mod messages;
 pub mod parked;

@@ -1,8 +1,11 @@
-//! What people change by hand, in SQLite: API tokens and the versions of the rules.
+//! What people change by hand, and when WeCom last answered, in SQLite: API tokens, the versions of
+//! the rules, the record of pulls.
 //!
 //! WAL with `synchronous=FULL` (with NORMAL a power cut lost acknowledged transactions, measured).
 //! One connection a process; every change is one transaction.
 
+pub mod lost_media;
+pub mod pulls;
 pub mod rule_versions;
 pub mod tokens;
 
@@ -42,7 +45,8 @@ pub enum StateError {
 }
 
 /// One statement batch a version, in order; never changed once released.
-const MIGRATIONS: &[&str] = &["CREATE TABLE tokens (
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
     secret_sha256 BLOB NOT NULL UNIQUE,
@@ -55,9 +59,26 @@ CREATE TABLE rules (
     version INTEGER PRIMARY KEY,
     applied_at INTEGER NOT NULL,
     toml TEXT NOT NULL
-) STRICT;"];
+) STRICT;",
+    "CREATE TABLE pulls (
+    source TEXT PRIMARY KEY,
+    answered_at INTEGER,
+    failed_at INTEGER,
+    code TEXT,
+    text TEXT,
+    advice_zh TEXT,
+    advice_en TEXT
+) STRICT;
+CREATE TABLE outages (
+    source TEXT NOT NULL,
+    from_at INTEGER NOT NULL,
+    to_at INTEGER NOT NULL,
+    PRIMARY KEY (source, from_at)
+) STRICT;",
+];
 
 /// The open state.
+#[derive(Debug)]
 pub struct State {
     connection: Mutex<Connection>,
 }
