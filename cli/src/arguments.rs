@@ -58,6 +58,10 @@ pub enum Command {
     Report(Report),
     /// Run one read-only SELECT over the archive's tables.
     Sql(SqlArguments),
+    /// List what of each source is in the archive, what is not, and why.
+    Ledger(LedgerArguments),
+    /// Check the whole installation and name causes and next steps.
+    Doctor(DoctorArguments),
     /// Answer over HTTP.
     Serve(ServeArguments),
     /// Pull and answer over HTTP in one process.
@@ -306,10 +310,39 @@ pub struct SqlArguments {
 }
 
 #[derive(Args)]
+pub struct LedgerArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// Only this corp or name of an import (repeatable).
+    #[arg(long, value_name = "SOURCE")]
+    pub source: Vec<String>,
+    /// summary, gap, quarantined, media_lost or outage (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// At most this many entries; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct DoctorArguments {
+    /// Ask WeCom for one record too, to see whether it answers; nothing is archived.
+    #[arg(long)]
+    pub call: bool,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
 pub struct ServeArguments {
     /// Where to listen; port 0 picks one.
     #[arg(long, default_value = "127.0.0.1:8787", value_name = "HOST:PORT")]
     pub listen: SocketAddr,
+    /// Nobody pulls into this archive any more (a copy for reading): silence is no problem.
+    #[arg(long)]
+    pub without_pull: bool,
 }
 
 #[derive(Subcommand)]

@@ -1,4 +1,5 @@
-//! Brings messages in and makes them findable. No axum, no clap.
+//! Brings messages in, makes them findable, and looks whether all is well. No axum, no clap.
 
+pub mod doctor;
 pub mod index;
 pub mod ingest;

@@ -1,4 +1,4 @@
-//! The commands that ask: search, conversation, dialogues, report, sql. They ask the same
+//! The commands that ask: search, conversation, dialogues, report, sql, ledger. They ask the same
 //! questions as HTTP does, in the scope of the local operator.
 
 use std::path::Path;
@@ -11,12 +11,14 @@ use huicun_query_api::queries::conversation::{
 };
 use huicun_query_api::queries::dialogues::{DialogueParams, dialogues as ask_dialogues};
 use huicun_query_api::queries::employees::{ReportParams, employees};
+use huicun_query_api::queries::ledger::{LedgerParams, ledger as ask_ledger};
 use huicun_query_api::queries::search::{SearchParams, search as ask_search};
 use huicun_query_api::queries::sql::sql as ask_sql;
 
 use super::open_archive;
 use crate::arguments::{
-    ConversationArguments, DialogueArguments, Out, Report, SearchArguments, SqlArguments,
+    ConversationArguments, DialogueArguments, LedgerArguments, Out, Report, SearchArguments,
+    SqlArguments,
 };
 use crate::failure::Failure;
 use crate::output::{self, About, Language, Target};
@@ -50,7 +52,62 @@ fn with_as_of(mut about: About, as_of: &AsOf, language: Language) -> About {
     about
         .notes
         .push((version.into(), as_of.messages_version.to_string()));
+    if let Some((label, told)) = holes(as_of, language) {
+        about.notes.push((label.into(), told));
+    }
     about
+}
+
+/// What the holes of the period are called, in one line; none where nobody asked for a period.
+fn holes(as_of: &AsOf, language: Language) -> Option<(&'static str, String)> {
+    let (told, n_all) = (as_of.holes.as_ref()?, as_of.holes_total?);
+    let name = |kind: &str| match (kind, language) {
+        ("gap", Language::Zh) => "序号不连续（在企业微信可能正常）",
+        ("gap", Language::En) => "gaps in seq (which may be normal at WeCom)",
+        ("quarantined", Language::Zh) => "隔离的记录",
+        ("quarantined", Language::En) => "quarantined records",
+        ("outage", Language::Zh) => "未拉取的时段",
+        ("outage", Language::En) => "times without a pull",
+        ("media_lost", Language::Zh) => "已无法取回的媒体文件",
+        ("media_lost", Language::En) => "media that are gone",
+        (_, Language::Zh) => "账本无法读取",
+        (_, Language::En) => "the ledger cannot be read",
+    };
+    let mut kinds: Vec<&str> = told.iter().map(|hole| hole.kind.as_str()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let kinds: Vec<&str> = kinds.into_iter().map(name).collect();
+    Some(match (language, n_all) {
+        (Language::Zh, 0) => ("完整性", "所查时段没有已知的缺口".into()),
+        (Language::En, 0) => ("Completeness", "no known holes in the period".into()),
+        (Language::Zh, n) => (
+            "完整性",
+            format!(
+                "所查时段有 {n} 处缺口：{}；详见 huicun ledger",
+                kinds.join("、")
+            ),
+        ),
+        (Language::En, n) => (
+            "Completeness",
+            format!(
+                "{n} holes in the period: {}; `huicun ledger` lists them",
+                kinds.join(", ")
+            ),
+        ),
+    })
+}
+
+/// Says on stderr that the period has holes, if it has.
+fn say_holes(as_of: &AsOf, language: Language) {
+    if as_of.holes_total.is_some_and(|n| n > 0)
+        && let Some((_, told)) = holes(as_of, language)
+    {
+        let word = match language {
+            Language::Zh => "注意",
+            Language::En => "note",
+        };
+        eprintln!("{word}: {told}");
+    }
 }
 
 fn write(table: &Table, about: &About, target: &Target) -> Result<(), Failure> {
@@ -81,6 +138,7 @@ pub async fn search(data: &Path, options: SearchArguments) -> Result<(), Failure
             page.total
         );
     }
+    say_holes(&page.as_of, target.language);
     let about = with_as_of(about("消息搜索", "Search"), &page.as_of, target.language);
     write(&page.into_table(true), &about, &target)
 }
@@ -96,6 +154,7 @@ pub async fn conversation(data: &Path, options: ConversationArguments) -> Result
         cursor: None,
     };
     let page = ask_conversation(&Scope::local_operator(), &archive, &params).await?;
+    say_holes(&page.as_of, target.language);
     let about = with_as_of(about("会话", "Conversation"), &page.as_of, target.language);
     write(&page.into_table(false), &about, &target)
 }
@@ -112,6 +171,7 @@ pub async fn dialogues(data: &Path, options: DialogueArguments) -> Result<(), Fa
         cursor: None,
     };
     let page = ask_dialogues(&Scope::local_operator(), &archive, &params).await?;
+    say_holes(&page.as_of, target.language);
     let about = with_as_of(about("对话", "Dialogues"), &page.as_of, target.language);
     write(&page.into_table(), &about, &target)
 }
@@ -137,6 +197,7 @@ pub async fn report(data: &Path, Report::Employees(options): Report) -> Result<(
         label.into(),
         format!("{} – {}", report.period.from, report.period.to),
     ));
+    say_holes(&report.as_of, target.language);
     let mut about = with_as_of(about, &report.as_of, target.language);
     about.definitions = report
         .metrics
@@ -161,4 +222,20 @@ pub async fn sql(data: &Path, options: SqlArguments) -> Result<(), Failure> {
     .await?;
     let about = with_as_of(about("SQL", "SQL"), &as_of, target.language);
     write(&table, &about, &target)
+}
+
+pub async fn ledger(data: &Path, options: LedgerArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = LedgerParams {
+        sources: options.source,
+        kinds: options.kind,
+        from: options.days.from,
+        to: options.days.to,
+        limit: options.limit,
+        cursor: None,
+    };
+    let page = ask_ledger(&Scope::local_operator(), &archive, &params).await?;
+    let about = with_as_of(about("完整性账本", "Ledger"), &page.as_of, target.language);
+    write(&page.into_table(), &about, &target)
 }

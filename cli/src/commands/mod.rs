@@ -2,6 +2,7 @@
 
 mod ask;
 mod demo;
+mod doctor;
 mod import;
 mod keys;
 mod pull;
@@ -34,6 +35,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Report(options) => ask::report(data, options).await,
         Command::Sql(options) => ask::sql(data, options).await,
+        Command::Ledger(options) => ask::ledger(data, options).await,
+        Command::Doctor(options) => doctor::doctor(data, config, &options).await,
         Command::Serve(options) => serve::serve(data, &options).await,
         Command::Run(options) => serve::run(data, config, &options).await,
         Command::Rules(options) => rules::rules(data, options),

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use huicun_engine::archive::Home;
@@ -25,7 +26,9 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
     let companies = Companies::new(corps, &config.pull, &worker_command()?, data, &stop);
     let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
-    let (_, rules) = State::open(&home.state())?.rules()?;
+    let state = Arc::new(State::open(&home.state())?);
+    let (_, rules) = state.rules()?;
+    companies.record_in(&state);
     let until = if options.once {
         Until::CaughtUp
     } else {

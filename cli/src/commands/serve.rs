@@ -23,7 +23,10 @@ use crate::signals;
 pub async fn serve(data: &Path, options: &ServeArguments) -> Result<(), Failure> {
     let home = Home::open(data)?;
     let door = Door::open(&home, options).await?;
-    door.answer(home, Beside::Nothing, Stop::default()).await
+    let beside = Beside::Nothing {
+        is_pull_unexpected: options.without_pull,
+    };
+    door.answer(home, beside, Stop::default()).await
 }
 
 pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result<(), Failure> {
@@ -34,6 +37,7 @@ pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result
     let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
     let door = Door::open(&home, options).await?;
+    companies.record_in(&Arc::new(State::open(&home.state())?));
     let sink = Sink::open(&home, "huicun run", door.rules.zone()?).await?;
     let beside = Beside::Pulls {
         watched: companies.watched(),
@@ -56,7 +60,10 @@ pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result
 
 /// What runs in the same process.
 enum Beside {
-    Nothing,
+    Nothing {
+        /// Nobody is to pull into this archive: a copy for reading.
+        is_pull_unexpected: bool,
+    },
     Pulls {
         watched: Vec<Watched>,
         callbacks: Vec<Callback>,
@@ -103,16 +110,20 @@ impl Door {
     async fn answer(self, home: Home, beside: Beside, stop: Stop) -> Result<(), Failure> {
         let archive = Archive::open(home, self.rules)?;
         archive.catch_up().await?;
-        let (pulls, callbacks, is_alone) = match beside {
-            Beside::Nothing => (Vec::new(), Vec::new(), true),
+        // A long first reading of all rows is no answer's business.
+        archive.ledger().await?;
+        let (pulls, callbacks, is_pull_unexpected) = match beside {
+            Beside::Nothing { is_pull_unexpected } => (Vec::new(), Vec::new(), is_pull_unexpected),
             Beside::Pulls { watched, callbacks } => (watched, callbacks, false),
         };
+        let is_alone = pulls.is_empty();
         let api = Arc::new(Api {
             archive,
             state: self.state,
             session_token: self.one_time.as_deref().map(tokens::hash),
             pulls,
             callbacks,
+            is_pull_unexpected,
         });
         let on_signal = stop.clone();
         signals::on_stop(move || on_signal.stop());

@@ -89,6 +89,8 @@ fn every_command_and_flag_is_described() {
         "dialogues",
         "report employees",
         "sql",
+        "ledger",
+        "doctor",
         "serve",
         "run",
         "rules apply",

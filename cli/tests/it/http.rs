@@ -116,11 +116,12 @@ fn with_a_token_configured_none_is_printed() {
     assert_eq!(server.running.line(), "", "something after the address");
 }
 
-const ROUTES: [(&str, &str); 7] = [
+const ROUTES: [(&str, &str); 8] = [
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
     ("GET", "/v1/reports/employees"),
+    ("GET", "/v1/ledger"),
     ("POST", "/v1/sql"),
     ("PUT", "/v1/directory/employees"),
     ("GET", "/metrics"),
@@ -765,6 +766,7 @@ fn the_description_names_every_route() {
         ("GET", "/v1/conversations/{id}/messages"),
         ("GET", "/v1/dialogues"),
         ("GET", "/v1/reports/employees"),
+        ("GET", "/v1/ledger"),
         ("POST", "/v1/sql"),
         ("PUT", "/v1/directory/{table}"),
         ("GET", "/healthz"),

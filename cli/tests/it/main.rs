@@ -11,6 +11,7 @@ mod formats;
 mod http;
 mod ingest;
 mod kill;
+mod ledger;
 mod naive;
 mod refusals;
 mod support;

@@ -212,8 +212,16 @@ fn a_secret_that_wecom_refuses_is_answered_with_advice() {
     let wrong = corp(&library(), "secret = \"another-secret\"");
     run.write("huicun.toml", &wrong);
     let words = ["40001", "`wwtape`", "会话内容存档", "trusted IPs"];
+    // What WeCom said is written down for the doctor; nothing else changes.
+    let archive = |run: &Installation| {
+        let mut found = run.contents();
+        found.retain(|path, _| !path.to_string_lossy().contains("state.db"));
+        found
+    };
     for arguments in [&["pull", "--once"][..], &["pull"]] {
-        refuses(&run, arguments, 1, &words);
+        let before = archive(&run);
+        assert_refusal(&run.run(arguments), 1, &words);
+        assert_eq!(archive(&run), before, "{arguments:?}");
     }
 }
 

@@ -155,7 +155,8 @@ impl Installation {
     }
 
     /// Every file of the data directory with what is in it. The lock files are left out: their
-    /// last holder stays written in them.
+    /// last holder stays written in them; and so are what a question keeps for the next one
+    /// (`ledger/`) and the calls of the last minute (`pace/`).
     pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         collect(&self.data(), &mut found);
@@ -205,8 +206,8 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
         return;
     };
     for path in entries.map(|entry| entry.unwrap().path()) {
-        // A call leaves its time there, whatever came of it.
-        if path.ends_with("pace") {
+        // A call leaves its time there, whatever came of it, and a question what the next one needs.
+        if path.ends_with("pace") || path.ends_with("data/ledger") {
             continue;
         }
         if path.is_dir() {

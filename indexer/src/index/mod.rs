@@ -10,6 +10,6 @@ pub mod query;
 pub mod schema;
 pub mod search;
 
-pub use follow::{Follower, IndexError};
+pub use follow::{Follower, IndexError, Watermark};
 pub use query::{Query, QueryError};
 pub use search::{After, Found, Hit, Order, Question, SearchIndex};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use huicun_engine::archive::Home;
+use huicun_engine::state::State;
 use huicun_ffi_finance_sdk::worker::WorkerCommand;
 
 use super::callback::Callback;
@@ -71,6 +72,13 @@ impl Companies {
             status: Arc::clone(&pull.status),
         });
         watched.collect()
+    }
+
+    /// Keeps each company's last answer and last failure in the state database as well.
+    pub fn record_in(&self, state: &Arc<State>) {
+        for pull in &self.pulls {
+            pull.status.record_in(Arc::clone(state));
+        }
     }
 
     /// Who listens to WeCom's callbacks.

@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::keys::{KeyRing, Keys};
 use super::pull::PullError;
 use super::row::{self, Origin};
+use super::status::{Stage, Status};
 
 /// A page as it came.
 pub(super) struct SealedPage {
@@ -110,8 +111,14 @@ pub(super) fn sealed_page(
 }
 
 /// Stage 2: RSA, on all cores.
-pub(super) fn unseal(keys: &Keys, pages: Receiver<SealedPage>, opened: SyncSender<OpenedPage>) {
+pub(super) fn unseal(
+    keys: &Keys,
+    status: &Status,
+    pages: Receiver<SealedPage>,
+    opened: SyncSender<OpenedPage>,
+) {
     for page in pages {
+        status.leave(Stage::Sealed);
         let page = OpenedPage {
             step: page.step,
             records: open_keys(&keys.ring(), page.records),
@@ -119,6 +126,7 @@ pub(super) fn unseal(keys: &Keys, pages: Receiver<SealedPage>, opened: SyncSende
             out_of_range: page.out_of_range,
             undeliverable: page.undeliverable,
         };
+        status.enter(Stage::Opened);
         if opened.send(page).is_err() {
             return;
         }

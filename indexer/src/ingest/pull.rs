@@ -12,6 +12,7 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use huicun_engine::archive::Status as RowStatus;
 use huicun_ffi_finance_sdk::worker::{CallError, Limits, Session, WorkerClient, WorkerCommand};
 
 use super::config::{Corp, PullSettings};
@@ -20,7 +21,7 @@ use super::pace::Limiter;
 use super::pages::{Batch, unseal};
 use super::retry::RetryError;
 use super::sink::{COMMIT_BYTES_MAX, SharedSink, SinkError, bytes_of};
-use super::status::Status;
+use super::status::{Stage, Status, stalled_after};
 
 pub use super::stop::Stop;
 
@@ -145,7 +146,7 @@ impl Pull {
         Self {
             keys: Arc::new(Keys::new(corp.clone(), data)),
             data: data.to_path_buf(),
-            status: Arc::new(Status::default()),
+            status: Arc::new(Status::new(&corp.corpid, stalled_after(settings.poll()))),
             corp,
             settings,
             worker,
@@ -207,7 +208,7 @@ impl Pull {
     ) -> Result<(), PullError> {
         let source: Arc<str> = self.corp.corpid.as_str().into();
         let cursor = sink.cursor(&source).await? as u64;
-        self.status.cursor.store(cursor, Ordering::Relaxed);
+        self.status.begin(cursor);
         // The stages end together, and another run may follow.
         let stop = self.stop.child();
         // A worker that was lost is started again by the next call.
@@ -221,7 +222,7 @@ impl Pull {
             std::thread::scope(|scope| -> Result<(), PullError> {
                 let (client, stop, source) = (&client, &stop, &source);
                 let fetch = scope.spawn(move || self.fetch(client, stop, cursor, until, sealed_tx));
-                let unseal = scope.spawn(|| unseal(&self.keys, sealed_rx, opened_tx));
+                let unseal = scope.spawn(|| unseal(&self.keys, &self.status, sealed_rx, opened_tx));
                 let decrypt =
                     scope.spawn(move || self.decrypt(client, stop, source, opened_rx, batch_tx));
                 // However the commits end, by a panic too, the stages end: the fetch would else poll
@@ -272,6 +273,7 @@ impl Pull {
     ) -> Result<(), PullError> {
         let wait = Duration::from_millis(self.settings.commit_wait_ms);
         while let Some(first) = batches.recv().await {
+            self.status.leave(Stage::Parsed);
             let started = Instant::now();
             let mut step = first.step;
             let mut rows = first.rows;
@@ -287,6 +289,7 @@ impl Pull {
                 let left = wait.saturating_sub(started.elapsed()).min(longest);
                 match tokio::time::timeout(left, batches.recv()).await {
                     Ok(Some(next)) => {
+                        self.status.leave(Stage::Parsed);
                         step.to = next.step.to;
                         n_bytes += bytes_of(&next.rows);
                         rows.extend(next.rows);
@@ -295,6 +298,9 @@ impl Pull {
                 }
             }
             let n_delivered = rows.len() as u64;
+            let newest = rows.iter().filter(|row| row.status == RowStatus::Ok);
+            let newest = newest.map(|row| row.msgtime_ms).max();
+            let began = Instant::now();
             let done = sink.append(source, rows, Some(step)).await?;
             let status = &self.status;
             status.n_delivered.fetch_add(n_delivered, Ordering::Relaxed);
@@ -307,8 +313,7 @@ impl Pull {
             status
                 .n_duplicates
                 .fetch_add(done.n_duplicates, Ordering::Relaxed);
-            status.n_commits.fetch_add(1, Ordering::Relaxed);
-            status.cursor.store(step.to as u64, Ordering::Relaxed);
+            status.note_commit(step.to as u64, began.elapsed(), newest);
             tracing::debug!(n_messages = n_delivered, cursor = step.to, "committed");
         }
         Ok(())

@@ -3,7 +3,9 @@
 
 pub mod auth;
 pub mod callback;
+pub mod exposition;
 pub mod health;
+pub mod metrics;
 pub mod params;
 pub mod problem;
 pub mod routes;

@@ -18,6 +18,7 @@ use crate::queries::archive::AsOf;
 use crate::queries::conversation::{ConversationParams, conversation};
 use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
 use crate::queries::employees::{ReportParams, employees};
+use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
 use crate::queries::messages::MessageItem;
 use crate::queries::search::{MessagePage, SearchParams, search as ask_search};
 use crate::queries::{QuestionError, sql as sql_question};
@@ -221,6 +222,53 @@ pub async fn report_employees(
     params.end()?;
     let report = employees(&caller.scope, &api.archive, &question).await?;
     Ok(Json(RowList::of(&report.table, report.as_of)))
+}
+
+/// A page of the ledger.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct LedgerList {
+    /// The entries, by source and kind.
+    items: Vec<LedgerItem>,
+    /// Give it as `cursor` for the next page; null at the end.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+/// The completeness ledger: what of each source is in the archive, and what is not. Needs `all`.
+#[utoipa::path(get, path = "/v1/ledger", tag = "archive", params(
+    ("source" = Option<Vec<String>>, Query, description = "corp or name of an import; repeatable"),
+    ("kind" = Option<Vec<String>>, Query, description = "summary, gap, quarantined, media_lost, outage; repeatable"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = LedgerList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn ledger(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<LedgerList>, Problem> {
+    let question = LedgerParams {
+        sources: params.list("source"),
+        kinds: params.list("kind"),
+        from: params.one("from")?,
+        to: params.one("to")?,
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+    };
+    params.end()?;
+    let page = ask_ledger(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(LedgerList {
+        items: page.items,
+        next: page.next,
+        as_of: page.as_of,
+    }))
 }
 
 /// A statement.

@@ -23,7 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, routes};
+use super::{auth, callback, health, metrics, routes};
 use crate::queries::Archive;
 
 /// Bytes of a request body: a directory table of some 100,000 rows.
@@ -47,6 +47,8 @@ pub struct Api {
     pub pulls: Vec<Watched>,
     /// Who listens to WeCom's callbacks.
     pub callbacks: Vec<Callback>,
+    /// Whether nobody is to pull into this archive: a copy for reading.
+    pub is_pull_unexpected: bool,
 }
 
 #[derive(OpenApi)]
@@ -79,12 +81,13 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
         .routes(routes!(routes::report_employees))
+        .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))
         .routes(routes!(callback::wecom_check, callback::wecom_note))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
+        .routes(routes!(metrics::metrics))
         .split_for_parts();
     let document = Arc::new(document);
     let request_id = HeaderName::from_static("x-request-id");

@@ -4,15 +4,20 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::NaiveDate;
+use huicun_engine::archive::ledger::Ledger;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory::{Directory, store};
 use huicun_engine::jobs::Facts;
 use huicun_engine::rules::Rules;
+use huicun_engine::state::State;
+use huicun_engine::state::lost_media::{LostMedia, lost_media};
 use huicun_indexer::index::{Follower, SearchIndex};
 use huicun_semantics::time::{Period, Zone};
 use serde::Serialize;
 
 use super::error::QuestionError;
+use super::holes::Hole;
+use super::known_ledger::{Age, KnownLedger};
 
 /// From which versions an answer was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -23,6 +28,13 @@ pub struct AsOf {
     pub directory_versions: std::collections::BTreeMap<String, u64>,
     /// When the question was asked, RFC 3339 in the company's zone.
     pub asked_at: String,
+    /// Holes in the archive that touch the period asked for, the earliest 20 of them; not given
+    /// where no period is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holes: Option<Vec<Hole>>,
+    /// How many there are (for callers who do not see everything: how many kinds).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holes_total: Option<u64>,
 }
 
 /// The open archive.
@@ -33,6 +45,8 @@ pub struct Archive {
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
     facts: Arc<tokio::sync::Mutex<Option<Arc<Facts>>>>,
+    ledger: KnownLedger,
+    state: RwLock<Option<Arc<State>>>,
 }
 
 impl Archive {
@@ -48,6 +62,8 @@ impl Archive {
             search: RwLock::new(None),
             directory: RwLock::new(None),
             facts: Arc::default(),
+            ledger: KnownLedger::default(),
+            state: RwLock::new(None),
         })
     }
 
@@ -120,6 +136,33 @@ impl Archive {
         .map_err(|_| QuestionError::Interrupted)?
     }
 
+    /// The state, opened when it is first asked.
+    pub fn state(&self) -> Result<Arc<State>, QuestionError> {
+        let open = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = open.as_ref() {
+            return Ok(Arc::clone(state));
+        }
+        drop(open);
+        let opened = Arc::new(State::open(&self.home.state())?);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    /// The ledger of the newest version of `messages`.
+    pub async fn ledger(&self) -> Result<Arc<Ledger>, QuestionError> {
+        self.ledger.ledger(&self.home, Age::Newest).await
+    }
+
+    /// The ledger of a moment ago.
+    pub async fn ledger_lately(&self) -> Result<Arc<Ledger>, QuestionError> {
+        self.ledger.ledger(&self.home, Age::Lately).await
+    }
+
+    /// Media files that are gone for good.
+    pub fn lost_media(&self) -> Result<Vec<LostMedia>, QuestionError> {
+        Ok(lost_media(&self.home)?)
+    }
+
     /// Brings the index up to the table where nobody else is doing it: after a crash, or an
     /// import that was killed. Another process that is writing does it itself.
     pub async fn catch_up(&self) -> Result<(), QuestionError> {
@@ -152,6 +195,8 @@ impl Archive {
                 .map(|(table, version)| (table.to_string(), *version))
                 .collect(),
             asked_at: self.zone.rfc3339_ms(now_ms()),
+            holes: None,
+            holes_total: None,
         }
     }
 

@@ -115,10 +115,18 @@ pub async fn dialogues(
         };
         items.push((place, item(archive, &facts, dialogue, employees)));
     }
+    let as_of = archive
+        .as_of_period(
+            scope,
+            facts.messages_version,
+            &facts.directory,
+            (from_ms, to_ms),
+        )
+        .await;
     Ok(DialoguePage {
         items: items.into_iter().map(|(_, item)| item).collect(),
         next,
-        as_of: archive.as_of(facts.messages_version, &facts.directory),
+        as_of,
     })
 }
 

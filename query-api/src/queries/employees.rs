@@ -78,8 +78,8 @@ pub async fn employees(
         departments: params.departments.clone(),
         now_ms: now_ms(),
     };
-    let (scope, counted) = (scope.clone(), std::sync::Arc::clone(&facts));
-    let rows = tokio::task::spawn_blocking(move || report(&scope, &counted, &question))
+    let (asker, counted) = (scope.clone(), std::sync::Arc::clone(&facts));
+    let rows = tokio::task::spawn_blocking(move || report(&asker, &counted, &question))
         .await
         .map_err(|_| QuestionError::Interrupted)?;
     let rows = rows
@@ -91,6 +91,11 @@ pub async fn employees(
             cells
         })
         .collect();
+    let zone = archive.zone();
+    let instants = (Some(period.start_ms(zone)), Some(period.end_ms(zone)));
+    let as_of = archive
+        .as_of_period(scope, facts.messages_version, &facts.directory, instants)
+        .await;
     Ok(Report {
         table: Table {
             columns: columns(by.is_some(), &picked),
@@ -98,7 +103,7 @@ pub async fn employees(
         },
         period,
         metrics: picked.iter().map(|i| &EMPLOYEES[*i]).collect(),
-        as_of: archive.as_of(facts.messages_version, &facts.directory),
+        as_of,
     })
 }
 

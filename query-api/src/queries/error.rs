@@ -1,9 +1,11 @@
 //! Why a question has no answer.
 
+use huicun_engine::archive::ledger::LedgerError;
 use huicun_engine::archive::{HomeError, TableError};
 use huicun_engine::directory::DirectoryError;
 use huicun_engine::jobs::facts::FactsError;
 use huicun_engine::metrics::UnknownMetric;
+use huicun_engine::state::StateError;
 use huicun_engine::tables::SqlError;
 use huicun_indexer::index::{IndexError, QueryError};
 
@@ -36,6 +38,12 @@ pub enum QuestionError {
     /// A table cannot be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The ledger cannot be drawn up.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state cannot be read.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),

@@ -5,6 +5,9 @@ pub mod conversation;
 pub mod dialogues;
 pub mod employees;
 pub mod error;
+pub mod holes;
+mod known_ledger;
+pub mod ledger;
 pub mod messages;
 pub mod page;
 pub mod search;
@@ -12,3 +15,4 @@ pub mod sql;
 
 pub use archive::{Archive, AsOf};
 pub use error::QuestionError;
+pub use holes::Hole;

@@ -106,16 +106,17 @@ pub(super) async fn ask(
     is_highlighted: bool,
 ) -> Result<MessagePage, QuestionError> {
     let directory = archive.directory().await?;
+    let period = (question.from_ms, question.to_ms);
     let Some(index) = archive.search()? else {
         return Ok(MessagePage {
             items: Vec::new(),
             total: 0,
             next: None,
-            as_of: archive.as_of(0, &directory),
+            as_of: archive.as_of_period(scope, 0, &directory, period).await,
         });
     };
-    let (scope, known) = (scope.clone(), Arc::clone(&directory));
-    let found = tokio::task::spawn_blocking(move || index.search(&scope, &known, &question))
+    let (asker, known) = (scope.clone(), Arc::clone(&directory));
+    let found = tokio::task::spawn_blocking(move || index.search(&asker, &known, &question))
         .await
         .map_err(|_| QuestionError::Interrupted)??;
     let next = found.hits.last().filter(|_| found.has_more).map(|last| {
@@ -127,6 +128,9 @@ pub(super) async fn ask(
         .to_token()
     });
     let zone = archive.zone();
+    let as_of = archive
+        .as_of_period(scope, found.messages_version, &directory, period)
+        .await;
     Ok(MessagePage {
         items: found
             .hits
@@ -135,6 +139,6 @@ pub(super) async fn ask(
             .collect(),
         total: found.n_total,
         next,
-        as_of: archive.as_of(found.messages_version, &directory),
+        as_of,
     })
 }

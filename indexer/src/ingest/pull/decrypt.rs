@@ -8,6 +8,7 @@ use huicun_ffi_finance_sdk::worker::{CallError, DecryptOutcome, WorkerClient};
 use super::{Pull, PullError, Stop, lock};
 use crate::ingest::pace::back_off;
 use crate::ingest::pages::{Batch, OpenedPage, to_batch};
+use crate::ingest::status::Stage;
 
 impl Pull {
     pub(super) fn decrypt(
@@ -19,6 +20,7 @@ impl Pull {
         batches: tokio::sync::mpsc::Sender<Batch>,
     ) -> Result<(), PullError> {
         for page in pages {
+            self.status.leave(Stage::Opened);
             let items = page.items();
             let attempts = self.settings.attempts_once;
             let outcomes = decrypt_patiently(client, stop, attempts, &items).map_err(|error| {
@@ -26,6 +28,7 @@ impl Pull {
                 self.call_error(error)
             })?;
             let batch = to_batch(page, outcomes, source);
+            self.status.enter(Stage::Parsed);
             if batches.blocking_send(batch).is_err() {
                 break;
             }

@@ -5,7 +5,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SendError, SyncSender};
 use std::time::{Duration, Instant};
 
 use huicun_ffi_finance_sdk::page::Page;
@@ -15,6 +15,7 @@ use super::stuck::{Spoilt, Wariness};
 use super::{Company, Pull, PullError, Stop, Until, lock};
 use crate::ingest::pace::{back_off, larger, wait_after, wait_for_page};
 use crate::ingest::pages::{SealedPage, sealed_page};
+use crate::ingest::status::Stage;
 
 /// `pull --once` gives up on an error that wants a longer wait, such as an address that WeCom
 /// does not trust: somebody is waiting for the command, and must act first.
@@ -48,7 +49,12 @@ impl Asker<'_> {
         if !self.pull.wait_for_turn(self.stop) {
             return None;
         }
-        Some(lock(self.client).page(after, limit))
+        let status = &self.pull.status;
+        status.note_call();
+        let mut client = lock(self.client);
+        let answer = client.page(after, limit);
+        status.note_worker(client.n_starts(), client.pid());
+        Some(answer)
     }
 }
 
@@ -86,7 +92,7 @@ impl Pull {
                 }
                 Err(error) if error.may_be_the_page() => {
                     let spoilt = self.after_spoilt(&mut asker, self.call_error(error), until)?;
-                    match spoilt.map(|page| pages.send(page)) {
+                    match spoilt.map(|page| self.pass_on(page, &pages)) {
                         Some(Err(_)) => return Ok(()),
                         Some(Ok(())) | None => continue,
                     }
@@ -110,7 +116,7 @@ impl Pull {
                 Ok(page) => page,
                 Err(error) => {
                     let spoilt = self.after_spoilt(&mut asker, error, until)?;
-                    match spoilt.map(|page| pages.send(page)) {
+                    match spoilt.map(|page| self.pass_on(page, &pages)) {
                         Some(Err(_)) => return Ok(()),
                         Some(Ok(())) | None => continue,
                     }
@@ -125,19 +131,24 @@ impl Pull {
             } else {
                 asker.wary.read();
             }
-            if pages.send(page).is_err() {
+            if self.pass_on(page, &pages).is_err() {
                 return Ok(());
             }
         }
     }
 
+    fn pass_on(
+        &self,
+        page: SealedPage,
+        pages: &SyncSender<SealedPage>,
+    ) -> Result<(), SendError<SealedPage>> {
+        self.status.enter(Stage::Sealed);
+        pages.send(page)
+    }
+
     fn note_answer(&self, asker: &mut Asker<'_>, is_caught_up: bool) {
         asker.n_failures = 0;
-        let status = &self.status;
-        *lock(&status.last_error) = None;
-        let now = chrono::Utc::now().timestamp_millis() as u64;
-        status.answered_at_ms.store(now, Ordering::Relaxed);
-        status.is_caught_up.store(is_caught_up, Ordering::Relaxed);
+        self.status.note_answer(is_caught_up);
     }
 
     /// An empty scope is no error of WeCom's, so somebody has to say it.
@@ -169,7 +180,7 @@ impl Pull {
             // and so does one beside others.
             Until::Stopped => is_first && !error.is_retryable() && self.company == Company::Alone,
         };
-        *lock(&self.status.last_error) = Some(format!("{error}; {}", error.advice_en()));
+        self.status.note_failure(&error);
         if gives_up {
             return Err(self.call_error(error));
         }
@@ -196,10 +207,10 @@ impl Pull {
         until: Until,
     ) -> Result<Option<SealedPage>, PullError> {
         asker.n_failures += 1;
-        *lock(&self.status.last_error) = Some(match &error {
-            PullError::Call { source, .. } => format!("{source}; {}", source.advice_en()),
-            other => other.to_string(),
-        });
+        match &error {
+            PullError::Call { source, .. } => self.status.note_failure(source),
+            other => self.status.note_bad_page(other),
+        }
         let corp = &self.corp.corpid;
         match asker.wary.spoilt(asker.limit) {
             Spoilt::Again => {}
