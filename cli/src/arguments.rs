@@ -66,6 +66,16 @@ pub enum Command {
     Serve(ServeArguments),
     /// Pull and answer over HTTP in one process.
     Run(ServeArguments),
+    /// Verify (校验) every byte and compare tables, index and state; exits with 1 when anything is wrong.
+    Verify(VerifyArguments),
+    /// Rewrite the small files of closed days into files sorted for reading (合并小文件).
+    Compact(CompactArguments),
+    /// Delete files that nobody needs any more (清理).
+    Vacuum(VacuumArguments),
+    /// Build the search index anew (重建索引).
+    Reindex(KeepOut),
+    /// Build everything derived anew: today the search index.
+    Rebuild(KeepOut),
     /// Show or replace the rules in force.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -343,6 +353,35 @@ pub struct ServeArguments {
     /// Nobody pulls into this archive any more (a copy for reading): silence is no problem.
     #[arg(long)]
     pub without_pull: bool,
+}
+
+#[derive(Args)]
+pub struct VerifyArguments {
+    /// Only messages of these days, without comparisons over the whole.
+    #[command(flatten)]
+    pub days: Days,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct CompactArguments {
+    /// Also today, which still grows.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args)]
+pub struct VacuumArguments {
+    /// Keep what was needed within so many days; at least 1.
+    #[arg(long, default_value_t = 7, value_name = "N")]
+    pub keep_days: u32,
+}
+
+#[derive(Args)]
+pub struct KeepOut {
+    #[command(flatten)]
+    pub out: Out,
 }
 
 #[derive(Subcommand)]

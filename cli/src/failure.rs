@@ -8,6 +8,7 @@ use huicun_ffi_finance_sdk::worker::CallError;
 use huicun_indexer::ingest::pull::PullError;
 use huicun_indexer::ingest::retry::RetryError;
 use huicun_indexer::ingest::sink::SinkError;
+use huicun_indexer::maintenance::mend::MendError;
 use huicun_query_api::queries::QuestionError;
 
 use crate::output::OutputError;
@@ -93,6 +94,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         _ => None,
     };
     if let Some(home) = error.downcast_ref::<HomeError>() {
+        return of_home(home);
+    }
+    if let Some(MendError::Home(home)) = error.downcast_ref() {
         return of_home(home);
     }
     if let Some(sink) = error.downcast_ref::<SinkError>() {

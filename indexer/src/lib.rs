@@ -3,3 +3,4 @@
 pub mod doctor;
 pub mod index;
 pub mod ingest;
+pub mod maintenance;

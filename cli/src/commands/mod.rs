@@ -4,6 +4,7 @@ mod ask;
 mod demo;
 mod doctor;
 mod import;
+mod keep;
 mod keys;
 mod pull;
 mod quarantine;
@@ -39,6 +40,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Doctor(options) => doctor::doctor(data, config, &options).await,
         Command::Serve(options) => serve::serve(data, &options).await,
         Command::Run(options) => serve::run(data, config, &options).await,
+        Command::Verify(options) => keep::verify(data, &options).await,
+        Command::Compact(options) => keep::compact(data, &options).await,
+        Command::Vacuum(options) => keep::vacuum(data, &options).await,
+        Command::Reindex(options) => keep::reindex(data, &options).await,
+        Command::Rebuild(options) => keep::rebuild(data, &options).await,
         Command::Rules(options) => rules::rules(data, options),
         Command::Token(options) => token::token(data, options),
         Command::Tape(options) => tape::tape(options),

@@ -12,6 +12,7 @@ use huicun_indexer::ingest::companies::{Companies, Ended};
 use huicun_indexer::ingest::pull::{PullError, Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
 use huicun_indexer::ingest::status::Watched;
+use huicun_indexer::maintenance::keep_in_order;
 
 use super::read_config;
 use crate::arguments::PullArguments;
@@ -37,6 +38,15 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
     let started = std::time::Instant::now();
     let watched = companies.watched();
     let sink = Sink::open(&home, "huicun pull", rules.zone()?).await?;
+    if until == Until::Stopped {
+        let zone = rules.zone()?;
+        tokio::spawn(keep_in_order(
+            home.clone(),
+            zone,
+            Arc::default(),
+            stop.clone(),
+        ));
+    }
     let ended = companies.run(prepared, &home, sink, until).await;
     report(&watched, &ended, started.elapsed().as_secs_f64());
     failures(ended)

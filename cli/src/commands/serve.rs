@@ -11,6 +11,7 @@ use huicun_indexer::ingest::companies::Companies;
 use huicun_indexer::ingest::pull::{Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
 use huicun_indexer::ingest::status::Watched;
+use huicun_indexer::maintenance::{MaintenanceStatus, keep_in_order};
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
 
@@ -39,9 +40,13 @@ pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result
     let door = Door::open(&home, options).await?;
     companies.record_in(&Arc::new(State::open(&home.state())?));
     let sink = Sink::open(&home, "huicun run", door.rules.zone()?).await?;
+    let maintenance = Arc::new(MaintenanceStatus::default());
+    let (zone, shown) = (door.rules.zone()?, Arc::clone(&maintenance));
+    tokio::spawn(keep_in_order(home.clone(), zone, shown, stop.clone()));
     let beside = Beside::Pulls {
         watched: companies.watched(),
         callbacks: companies.callbacks(),
+        maintenance,
     };
     let pulled_into = home.clone();
     // A pull that ends by itself ends the server too: a service that only looks alive is worse.
@@ -67,6 +72,7 @@ enum Beside {
     Pulls {
         watched: Vec<Watched>,
         callbacks: Vec<Callback>,
+        maintenance: Arc<MaintenanceStatus>,
     },
 }
 
@@ -112,9 +118,15 @@ impl Door {
         archive.catch_up().await?;
         // A long first reading of all rows is no answer's business.
         archive.ledger().await?;
-        let (pulls, callbacks, is_pull_unexpected) = match beside {
-            Beside::Nothing { is_pull_unexpected } => (Vec::new(), Vec::new(), is_pull_unexpected),
-            Beside::Pulls { watched, callbacks } => (watched, callbacks, false),
+        let (pulls, callbacks, is_pull_unexpected, maintenance) = match beside {
+            Beside::Nothing { is_pull_unexpected } => {
+                (Vec::new(), Vec::new(), is_pull_unexpected, None)
+            }
+            Beside::Pulls {
+                watched,
+                callbacks,
+                maintenance,
+            } => (watched, callbacks, false, Some(maintenance)),
         };
         let is_alone = pulls.is_empty();
         let api = Arc::new(Api {
@@ -124,6 +136,7 @@ impl Door {
             pulls,
             callbacks,
             is_pull_unexpected,
+            maintenance,
         });
         let on_signal = stop.clone();
         signals::on_stop(move || on_signal.stop());

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use huicun_engine::archive::message::SCHEMA;
+use huicun_engine::archive::verify::Kind;
 use huicun_engine::directory::schema::TABLES;
 use huicun_engine::metrics::catalogue::EMPLOYEES;
 
@@ -71,6 +72,15 @@ fn flags(help: &str) -> Vec<String> {
 }
 
 #[test]
+fn every_kind_of_finding_is_described() {
+    let name = "reference/verify.md";
+    let text = page(name);
+    for kind in Kind::ALL {
+        assert_names(name, &text, kind.as_str());
+    }
+}
+
+#[test]
 fn every_command_and_flag_is_described() {
     let name = "reference/commands.md";
     let text = page(name);
@@ -89,6 +99,11 @@ fn every_command_and_flag_is_described() {
         "dialogues",
         "report employees",
         "sql",
+        "verify",
+        "compact",
+        "vacuum",
+        "reindex",
+        "rebuild",
         "ledger",
         "doctor",
         "serve",

@@ -14,4 +14,5 @@ mod kill;
 mod ledger;
 mod naive;
 mod refusals;
+mod storage;
 mod support;

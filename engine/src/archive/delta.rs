@@ -29,6 +29,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::file_reader::FileReader;
 use super::fsync_store::FsyncStore;
+use super::seal;
 
 /// After this many commits the snapshot is read afresh (latency on one handle grows linearly).
 const COMMITS_PER_SNAPSHOT: u32 = 20;
@@ -107,6 +108,75 @@ enum Change {
     Moved,
 }
 
+/// How a data file is named, so that a folder's listing tells what still wants compaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FileKind {
+    /// As rows came.
+    Part,
+    /// Rows of a day, sorted for reading.
+    Sorted,
+}
+
+impl FileKind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Part => "part",
+            Self::Sorted => "sorted",
+        }
+    }
+}
+
+/// What the log says of one data file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveFile {
+    /// Its path inside the table's folder.
+    pub path: String,
+    /// Its length in bytes.
+    pub size: i64,
+    /// Its rows, if the log tells.
+    pub n_rows: Option<usize>,
+    /// Statistics as JSON, if the log has them.
+    pub stats: Option<String>,
+}
+
+impl LiveFile {
+    /// The day in the path of a table that is split by day.
+    pub fn day(&self) -> Option<chrono::NaiveDate> {
+        let (_, rest) = self.path.split_once("day=")?;
+        rest.split('/').next()?.parse().ok()
+    }
+
+    /// Whether its rows were sorted by a compaction.
+    pub fn is_sorted(&self) -> bool {
+        let name = self.path.rsplit('/').next().unwrap_or(&self.path);
+        name.starts_with(FileKind::Sorted.as_str())
+    }
+}
+
+/// Data files that are written and synced, but in no version yet.
+#[derive(Debug, Default)]
+pub struct Staged {
+    actions: Vec<Action>,
+}
+
+impl Staged {
+    /// The paths of the files.
+    pub fn paths(&self) -> Vec<&str> {
+        self.actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Add(add) => Some(add.path.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Puts the files of another into this one.
+    pub fn extend(&mut self, other: Self) {
+        self.actions.extend(other.actions);
+    }
+}
+
 /// An open Delta table.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -124,6 +194,18 @@ impl Table {
             Some(table) => Ok(table),
             None => Self::create(folder, layout).await,
         }
+    }
+
+    /// Opens the table in `folder` to read its files, whatever its columns are.
+    pub async fn open_any(folder: &FsPath) -> Result<Option<Self>, TableError> {
+        let layout = Layout {
+            schema: Arc::new(arrow::datatypes::Schema::empty()),
+            partition: None,
+            statistics: &[],
+            unique: &[],
+            comment: "",
+        };
+        Self::open(folder, layout).await
     }
 
     /// Opens the table in `folder`; `None` where there is none yet.
@@ -202,6 +284,50 @@ impl Table {
     /// The version that this handle sees.
     pub fn version(&self) -> u64 {
         self.state.version()
+    }
+
+    /// The id that the table got when it was made: another table in its place has another.
+    pub fn id(&self) -> &str {
+        self.state.metadata().id()
+    }
+
+    /// The folder of the table.
+    pub fn folder(&self) -> &FsPath {
+        &self.folder
+    }
+
+    /// Whether the log has an entry of `version`; looks at one name.
+    pub fn has_version(&self, version: u64) -> bool {
+        let entry = format!("{version:020}.json");
+        self.folder.join("_delta_log").join(entry).exists()
+    }
+
+    /// Whether a data file is on disk, live or not.
+    pub fn has_file(&self, path: &str) -> bool {
+        self.folder.join(path).exists()
+    }
+
+    /// The same table as it was at `version`.
+    pub async fn at(&self, version: u64) -> Result<Self, TableError> {
+        let mut this = self.clone();
+        this.state = DeltaTableState::try_new(self.log.as_ref(), Some(version))
+            .await
+            .map_err(delta_error(&self.folder))?;
+        Ok(this)
+    }
+
+    /// All live data files with what the log says of them.
+    pub fn live_files(&self) -> Vec<LiveFile> {
+        self.state
+            .log_data()
+            .iter()
+            .map(|file| LiveFile {
+                path: file.path().into_owned(),
+                size: file.size(),
+                n_rows: file.num_records(),
+                stats: file.stats(),
+            })
+            .collect()
     }
 
     /// Number of live data files.
@@ -296,6 +422,45 @@ impl Table {
         self.commit(actions, note, operation).await
     }
 
+    /// Writes rows of one day, without the day column and sorted, as a file that
+    /// [`Self::compact`] may bring into the table.
+    pub async fn stage_sorted(
+        &self,
+        day: Option<chrono::NaiveDate>,
+        rows: RecordBatch,
+    ) -> Result<Staged, TableError> {
+        let file = self.write_file(day, vec![rows], Change::Moved, FileKind::Sorted);
+        Ok(Staged {
+            actions: vec![file.await?],
+        })
+    }
+
+    /// Puts `staged` files into the place of those `removed`, whose rows they hold; in one commit,
+    /// of which followers learn nothing.
+    ///
+    /// # Errors
+    /// Nothing changed.
+    pub async fn compact(&mut self, removed: &[String], staged: Staged) -> Result<u64, TableError> {
+        let gone: std::collections::HashSet<&str> = removed.iter().map(String::as_str).collect();
+        let mut actions = self.removals(true, |path| gone.contains(path));
+        actions.extend(staged.actions);
+        let operation = DeltaOperation::Optimize {
+            predicate: None,
+            target_size: 0,
+        };
+        self.commit(actions, CommitNote::default(), operation).await
+    }
+
+    /// Writes a checkpoint of this version, so that opening reads no log entry before it.
+    pub async fn checkpoint(&self) -> Result<(), TableError> {
+        let fail = delta_error(&self.folder);
+        let mut table = build(&self.folder)?;
+        table.load_version(self.version()).await.map_err(&fail)?;
+        deltalake::checkpoints::create_checkpoint(&table, None)
+            .await
+            .map_err(fail)
+    }
+
     /// Replaces all rows by `batch` in one commit.
     pub async fn replace(&mut self, batch: &RecordBatch) -> Result<u64, TableError> {
         let mut actions = self.removals(false, |_| true);
@@ -386,7 +551,7 @@ impl Table {
         futures::stream::iter(
             parts
                 .into_iter()
-                .map(|(day, rows)| self.write_file(day, rows, change)),
+                .map(|(day, rows)| self.write_file(day, rows, change, FileKind::Part)),
         )
         .buffered(CONCURRENT_WRITES)
         .try_collect()
@@ -398,29 +563,36 @@ impl Table {
         day: Option<chrono::NaiveDate>,
         rows: Vec<RecordBatch>,
         change: Change,
+        kind: FileKind,
     ) -> Result<Action, TableError> {
-        let name = format!("part-{}.zstd.parquet", uuid::Uuid::now_v7());
+        let fail_at =
+            |path: &str, source: Box<dyn std::error::Error + Send + Sync>| TableError::File {
+                table: self.folder.display().to_string(),
+                file: path.to_string(),
+                source,
+            };
+        let stats = statistics(&rows, self.layout.statistics);
+        let properties = self.writer_properties();
+        let (name, bytes) = tokio::task::spawn_blocking(move || {
+            let bytes = encode(&rows, properties)?;
+            Ok::<_, parquet::errors::ParquetError>((
+                seal::data_file_name(kind.as_str(), &bytes),
+                bytes,
+            ))
+        })
+        .await
+        .map_err(|e| fail_at("a new file", e.into()))?
+        .map_err(|e| fail_at("a new file", e.into()))?;
         let path = match (self.layout.partition, day) {
             (Some(column), Some(day)) => format!("{column}={day}/{name}"),
             _ => name,
         };
-        let fail = |source: Box<dyn std::error::Error + Send + Sync>| TableError::File {
-            table: self.folder.display().to_string(),
-            file: path.clone(),
-            source,
-        };
-        let stats = statistics(&rows, self.layout.statistics);
-        let properties = self.writer_properties();
-        let bytes = tokio::task::spawn_blocking(move || encode(&rows, properties))
-            .await
-            .map_err(|e| fail(e.into()))?
-            .map_err(|e| fail(e.into()))?;
         let size = bytes.len() as i64;
         self.log
             .object_store(None)
             .put(&object_store::path::Path::from(path.as_str()), bytes.into())
             .await
-            .map_err(|e| fail(e.into()))?;
+            .map_err(|e| fail_at(&path, e.into()))?;
         let partition_values: HashMap<String, Option<String>> = self
             .layout
             .partition

@@ -6,6 +6,9 @@
 //! new, a rename where it may replace), and syncs every directory whose entries changed.
 //! The name never appears before the bytes behind it are safe.
 //!
+//! It also seals what Delta writes into its log ([`super::seal`]): entries and `_last_checkpoint`
+//! get a field with the hash of their bytes, a checkpoint gets an empty file that is named by it.
+//!
 //! It deliberately caches nothing and adds no locking: mutual exclusion is the data directory's
 //! lock and Delta's put-if-absent.
 
@@ -16,6 +19,8 @@ use std::path::{Path as FsPath, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest::{Context, SHA256};
+use bytes::Bytes;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -24,6 +29,8 @@ use object_store::{
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
     Result, UploadPart,
 };
+
+use super::seal;
 
 const STORE: &str = "fsync-local";
 
@@ -138,6 +145,32 @@ impl FsyncStore {
             .map_err(|e| failed("sync the directory of", target, e))
     }
 
+    /// What is written in the place of `payload`, once its seal is safe.
+    fn sealed(&self, target: &FsPath, payload: PutPayload) -> Result<PutPayload> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let is_log = target
+            .parent()
+            .is_some_and(|folder| folder.ends_with("_delta_log"));
+        if !is_log {
+            return Ok(payload);
+        }
+        if name.ends_with(".json") || name == "_last_checkpoint" {
+            return Ok(seal::seal_json(&name, &Bytes::from(payload)).into());
+        }
+        let mut hash = Context::new(&SHA256);
+        payload.iter().for_each(|part| hash.update(part));
+        self.seal_checkpoint(target, hash)?;
+        Ok(payload)
+    }
+
+    fn seal_checkpoint(&self, target: &FsPath, hash: Context) -> Result<()> {
+        let hash = seal::hex(hash.finish().as_ref());
+        match seal::checkpoint_seal(target, &hash) {
+            Some(seal) => self.write_blocking(&seal, &PutPayload::default(), false),
+            None => Ok(()),
+        }
+    }
+
     async fn sync_existing(&self, location: &Path) -> Result<()> {
         let file = self.inner.path_to_filesystem(location)?;
         let this = self.clone();
@@ -192,7 +225,11 @@ impl ObjectStore for FsyncStore {
         };
         let target = self.inner.path_to_filesystem(location)?;
         let this = self.clone();
-        blocking(move || this.write_blocking(&target, &payload, is_new)).await?;
+        blocking(move || {
+            let payload = this.sealed(&target, payload)?;
+            this.write_blocking(&target, &payload, is_new)
+        })
+        .await?;
         Ok(PutResult {
             e_tag: None,
             version: None,
@@ -208,6 +245,7 @@ impl ObjectStore for FsyncStore {
             inner: self.inner.put_multipart_opts(location, options).await?,
             store: self.clone(),
             location: location.clone(),
+            hash: Context::new(&SHA256),
         }))
     }
 
@@ -250,20 +288,33 @@ impl ObjectStore for FsyncStore {
 }
 
 /// A multipart upload whose completed object is synced before it is acknowledged.
-#[derive(Debug)]
 struct SyncedUpload {
     inner: Box<dyn MultipartUpload>,
     store: FsyncStore,
     location: Path,
+    /// Of all parts so far.
+    hash: Context,
+}
+
+impl fmt::Debug for SyncedUpload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SyncedUpload")
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
 impl MultipartUpload for SyncedUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        data.iter().for_each(|part| self.hash.update(part));
         self.inner.put_part(data)
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
+        let target = self.store.inner.path_to_filesystem(&self.location)?;
+        let (store, hash) = (self.store.clone(), self.hash.clone());
+        blocking(move || store.seal_checkpoint(&target, hash)).await?;
         let result = self.inner.complete().await?;
         self.store.sync_existing(&self.location).await?;
         Ok(result)
@@ -294,6 +345,36 @@ mod tests {
         assert!(matches!(second, Err(Error::AlreadyExists { .. })));
         let kept = store.get(&at).await.unwrap().bytes().await.unwrap();
         assert_eq!(&kept[..], b"one");
+    }
+
+    #[tokio::test]
+    async fn what_goes_into_a_log_is_sealed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = FsyncStore::new();
+        let entry = location(&dir, "_delta_log/0.json");
+        let text = "{\"commitInfo\":{\"a\":1}}";
+        store.put(&entry, text.into()).await.unwrap();
+        let kept = store.get(&entry).await.unwrap().bytes().await.unwrap();
+        assert_eq!(seal::check_json("0.json", &kept), seal::Seal::Whole);
+        let checkpoint = dir.path().join("_delta_log/0.checkpoint.parquet");
+        let at = Path::from_absolute_path(&checkpoint).unwrap();
+        store.put(&at, "xyz".into()).await.unwrap();
+        assert_eq!(
+            seal::check_checkpoint(&checkpoint, b"xyz"),
+            seal::Seal::Whole
+        );
+        assert_eq!(
+            seal::check_checkpoint(&checkpoint, b"xyy"),
+            seal::Seal::Broken
+        );
+        let mut upload = store.put_multipart(&at).await.unwrap();
+        upload.put_part("ab".into()).await.unwrap();
+        upload.put_part("c".into()).await.unwrap();
+        upload.complete().await.unwrap();
+        assert_eq!(
+            seal::check_checkpoint(&checkpoint, b"abc"),
+            seal::Seal::Whole
+        );
     }
 
     #[tokio::test]

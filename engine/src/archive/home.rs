@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::seal::{self, Seal};
+use super::verify::{Finding, Kind, Report, Sealing};
+
 /// The layout that this build reads and writes.
 pub const FORMAT: u32 = 1;
 const MARKER: &str = "huicun.json";
@@ -91,6 +94,15 @@ struct Marker {
     created_by: String,
 }
 
+/// Whether a marker is, byte for byte, one that versions before the seals wrote.
+fn is_unsealed_marker(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Marker>(bytes).is_ok_and(|marker| {
+        marker.format == 1
+            && marker.created_by == "0.1.0"
+            && serde_json::to_vec_pretty(&marker).is_ok_and(|text| text == bytes)
+    })
+}
+
 /// An open data directory.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -118,7 +130,8 @@ impl Home {
             format: FORMAT,
             created_by: env!("CARGO_PKG_VERSION").into(),
         };
-        let text = serde_json::to_vec_pretty(&marker).expect("a marker of plain fields serialises");
+        let text = serde_json::to_vec(&marker).expect("a marker of plain fields serialises");
+        let text = seal::seal_json(MARKER, &text);
         let staged = root.join(format!("{MARKER}.new"));
         let mut file = File::create(&staged).map_err(io("write"))?;
         file.write_all(&text).map_err(io("write"))?;
@@ -199,6 +212,39 @@ impl Home {
     /// The folder itself, absolute.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Checks the marker's seal, and tells whether everything here must have one.
+    pub(super) fn check_marker(&self, report: &mut Report) -> Sealing {
+        let file = self.root.join(MARKER);
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        report.n_files += 1;
+        report.n_bytes += bytes.len() as u64;
+        let detail = match seal::check_json(MARKER, &bytes) {
+            Seal::Whole => return Sealing::Required,
+            Seal::Missing if is_unsealed_marker(&bytes) => return Sealing::Partial,
+            Seal::Missing => "its seal is gone",
+            Seal::Broken => "its bytes are not those that were written",
+        };
+        report.find(Finding::new(Kind::MarkerChanged, detail).in_file(&self.root, &file));
+        Sealing::Required
+    }
+
+    /// The names of all Delta tables.
+    pub fn tables(&self) -> std::io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        let entries = match std::fs::read_dir(self.root.join("tables")) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(names),
+            other => other?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// The folder of one Delta table.

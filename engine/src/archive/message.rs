@@ -10,10 +10,10 @@ use arrow::array::{
     StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use aws_lc_rs::digest::{Context, SHA256};
 use huicun_semantics::time::Zone;
 
 use super::delta::Layout;
+use super::leaf::leaf_hash;
 
 /// Whether a record could be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,28 +113,17 @@ impl MessageRow {
         self.payload.len() + self.text.len() + self.envelope.as_ref().map_or(0, Vec::len)
     }
 
-    /// SHA-256 over a version byte and the length-prefixed source, seq, msgid, key version,
-    /// status and untouched content: what `huicun verify` recomputes.
+    /// What `huicun verify` recomputes: see [`leaf_hash`].
     pub fn leaf_hash(&self) -> [u8; 32] {
-        let mut hash = Context::new(&SHA256);
-        hash.update(&[0x00, 0x01]);
-        let seq = self.seq.to_be_bytes();
-        let version = self.publickey_ver.unwrap_or(-1).to_be_bytes();
         let content = self.envelope.as_deref().unwrap_or(self.payload.as_bytes());
-        for part in [
-            self.source.as_bytes(),
-            &seq,
-            self.msgid.as_bytes(),
-            &version,
-            self.status.as_str().as_bytes(),
+        leaf_hash(
+            &self.source,
+            self.seq,
+            &self.msgid,
+            self.publickey_ver,
+            self.status.as_str(),
             content,
-        ] {
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let mut out = [0; 32];
-        out.copy_from_slice(hash.finish().as_ref());
-        out
+        )
     }
 
     /// The room, or the pair with the first receiver; empty when there is nobody (semantics 2).

@@ -7,6 +7,7 @@
 pub mod lost_media;
 pub mod pulls;
 pub mod rule_versions;
+pub mod seal;
 pub mod tokens;
 
 use std::path::Path;
@@ -91,6 +92,7 @@ impl State {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         migrate(&mut connection)?;
+        seal::install(&mut connection)?;
         Ok(Self {
             connection: Mutex::new(connection),
         })

@@ -15,10 +15,11 @@ use huicun_semantics::conversation::conversations_of;
 use serde::{Deserialize, Serialize};
 use tantivy::schema::TantivyDocument;
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Index, IndexWriter, TantivyError};
+use tantivy::{Index, IndexSettings, IndexWriter, TantivyError};
 
 use super::analyser::Characters;
 use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, Stored};
+use super::sealed::SealedDirectory;
 
 /// Memory of the index writer, bytes; it writes a segment when this is full.
 const WRITER_MEMORY_BYTES: usize = 192 << 20;
@@ -55,8 +56,11 @@ pub enum IndexError {
 }
 
 /// What a commit of the index covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watermark {
+    /// Id of the `messages` table: another in its place is another archive.
+    #[serde(default)]
+    pub table: String,
     /// Version of the `messages` table.
     pub version: u64,
     /// [`INDEX_FORMAT`] that it was written with.
@@ -68,7 +72,7 @@ pub fn open(folder: &Path) -> Result<Option<Index>, IndexError> {
     if !folder.join("meta.json").is_file() {
         return Ok(None);
     }
-    let index = Index::open_in_dir(folder)?;
+    let index = Index::open(sealed(folder)?)?;
     if index.schema() != FIELDS.schema {
         return Ok(None);
     }
@@ -83,6 +87,10 @@ pub fn watermark(index: &Index) -> Result<Option<Watermark>, IndexError> {
     Ok(found.filter(|w| w.format == INDEX_FORMAT))
 }
 
+fn sealed(folder: &Path) -> Result<SealedDirectory, IndexError> {
+    Ok(SealedDirectory::open(folder).map_err(TantivyError::from)?)
+}
+
 fn prepare(index: &Index) {
     index
         .tokenizers()
@@ -93,7 +101,8 @@ fn prepare(index: &Index) {
 pub struct Follower {
     folder: PathBuf,
     writer: IndexWriter,
-    covered: u64,
+    /// What the last commit covers; `None` before the first.
+    covered: Option<Watermark>,
     /// Pairs of room and person that are in the index already; a hint, never needed to be whole.
     seen_in_room: HashSet<(String, String)>,
 }
@@ -121,12 +130,13 @@ impl Follower {
                     std::fs::remove_dir_all(folder).map_err(io)?;
                 }
                 std::fs::create_dir_all(folder).map_err(io)?;
-                let index = Index::create_in_dir(folder, FIELDS.schema.clone())?;
+                let settings = IndexSettings::default();
+                let index = Index::create(sealed(folder)?, FIELDS.schema.clone(), settings)?;
                 prepare(&index);
                 index
             }
         };
-        let covered = watermark(&index)?.map_or(0, |w| w.version);
+        let covered = watermark(&index)?;
         Ok(Self {
             folder: folder.to_path_buf(),
             writer: index.writer_with_num_threads(1, WRITER_MEMORY_BYTES)?,
@@ -135,24 +145,33 @@ impl Follower {
         })
     }
 
-    /// The table version that the last commit covers.
+    /// The table version that the last commit covers; 0 before the first.
     pub fn covered(&self) -> u64 {
-        self.covered
+        self.covered.as_ref().map_or(0, |mark| mark.version)
     }
 
     /// Reads what the table has beyond the watermark; returns the number of new documents.
     pub async fn catch_up(&mut self, table: &Table) -> Result<u64, IndexError> {
-        if self.covered == table.version() {
-            return Ok(0);
-        }
-        let news = if self.covered < table.version() {
-            match table.files_added_after(self.covered).await {
-                Err(TableError::LogGone { .. }) => None,
-                other => Some(other?),
-            }
+        // A compaction makes versions that whoever brings messages in has not seen yet.
+        let mut newest;
+        let table = if self.covered() > table.version() {
+            newest = table.clone();
+            newest.refresh().await?;
+            &newest
         } else {
+            table
+        };
+        let news = match self
+            .covered
+            .as_ref()
+            .filter(|mark| mark.table == table.id())
+        {
+            Some(mark) if mark.version == table.version() => return Ok(0),
+            Some(mark) if mark.version < table.version() => news(table, mark.version).await?,
             // The table is older than the index: it was restored from a backup.
-            None
+            Some(_) => None,
+            // Nothing is covered yet, or of another table.
+            None => None,
         };
         let versions = match news {
             Some(versions) => versions,
@@ -170,10 +189,10 @@ impl Follower {
             if n_pending >= DOCUMENTS_PER_COMMIT {
                 n_all += n_pending;
                 n_pending = 0;
-                self.commit(version)?;
+                self.commit(table.id(), version)?;
             }
         }
-        self.commit(table.version())?;
+        self.commit(table.id(), table.version())?;
         Ok(n_all + n_pending)
     }
 
@@ -182,8 +201,9 @@ impl Follower {
         Ok(self.writer.wait_merging_threads()?)
     }
 
-    fn commit(&mut self, version: u64) -> Result<(), IndexError> {
+    fn commit(&mut self, table: &str, version: u64) -> Result<(), IndexError> {
         let mark = Watermark {
+            table: table.to_string(),
             version,
             format: INDEX_FORMAT,
         };
@@ -195,7 +215,7 @@ impl Follower {
             path: self.folder.clone(),
             source,
         })?;
-        self.covered = version;
+        self.covered = Some(mark);
         Ok(())
     }
 
@@ -283,8 +303,54 @@ impl Follower {
     }
 }
 
+/// The files that versions after `covered` brought; `None` when that cannot be told or read any
+/// more, because log entries or files are gone.
+async fn news(table: &Table, covered: u64) -> Result<Option<Vec<(u64, Vec<String>)>>, IndexError> {
+    let versions = match table.files_added_after(covered).await {
+        Err(TableError::LogGone { .. }) => return Ok(None),
+        other => other?,
+    };
+    // What was compacted away since is read where it still is, so that each message comes once.
+    let mut files = versions.iter().flat_map(|(_, files)| files);
+    let is_there = files.all(|file| table.has_file(file));
+    Ok(is_there.then_some(versions))
+}
+
+/// Builds the index anew beside the old one, and puts it into its place: the old one answers until
+/// then, and a kill leaves it, or nothing, which the next that asks builds again. Whoever calls
+/// holds the writer lock. Returns the number of documents.
+pub async fn rebuild(folder: &Path, table: &Table) -> Result<u64, IndexError> {
+    let io = |source| IndexError::Io {
+        path: folder.to_path_buf(),
+        source,
+    };
+    let (fresh, old) = (folder.with_extension("new"), folder.with_extension("old"));
+    for leftover in [&fresh, &old] {
+        if leftover.exists() {
+            std::fs::remove_dir_all(leftover).map_err(io)?;
+        }
+    }
+    let mut follower = Follower::open(&fresh)?;
+    let n_documents = follower.catch_up(table).await?;
+    follower.close()?;
+    if folder.exists() {
+        std::fs::rename(folder, &old).map_err(io)?;
+    }
+    std::fs::rename(&fresh, folder).map_err(io)?;
+    if let Some(parent) = folder.parent() {
+        sync_directory(parent).map_err(io)?;
+    }
+    if old.exists() {
+        std::fs::remove_dir_all(&old).map_err(io)?;
+    }
+    Ok(n_documents)
+}
+
 fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a arrow::array::ArrayRef {
     batch
         .column_by_name(name)
         .expect("read_file returns the columns asked for, and the table has them all")
 }
+
+#[cfg(test)]
+mod tests;

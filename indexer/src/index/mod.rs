@@ -8,7 +8,9 @@ pub mod follow;
 mod page;
 pub mod query;
 pub mod schema;
+pub mod sealed;
 pub mod search;
+pub mod verify;
 
 pub use follow::{Follower, IndexError, Watermark};
 pub use query::{Query, QueryError};

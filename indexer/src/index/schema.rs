@@ -12,7 +12,7 @@ use tantivy::schema::{
 };
 
 /// Raised when fields or their meaning change: another number on disk means a rebuild.
-pub const INDEX_FORMAT: u32 = 1;
+pub const INDEX_FORMAT: u32 = 2;
 /// The name under which the per-character analyser is registered.
 pub const ANALYSER: &str = "huicun-characters-1";
 

@@ -24,6 +24,22 @@ pub fn bytes_of(rows: &[MessageRow]) -> usize {
     rows.iter().map(MessageRow::n_bytes).sum()
 }
 
+/// How often the index looks for versions that others made: a compaction in this process or in
+/// another brings no news, and the index would seem to be behind.
+const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+async fn look(
+    follower: &mut Follower,
+    versions: &watch::Receiver<Table>,
+) -> Result<(), IndexError> {
+    let mut table = versions.borrow().clone();
+    if table.has_version(follower.covered() + 1) {
+        table.refresh().await?;
+        follower.catch_up(&table).await?;
+    }
+    Ok(())
+}
+
 /// Why messages could not be brought in.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
@@ -69,9 +85,15 @@ impl Sink {
                 let followed = runtime.block_on(async {
                     versions.mark_changed();
                     // The channel closes when nothing more will come; its last value still counts.
-                    while versions.changed().await.is_ok() {
-                        let table = versions.borrow_and_update().clone();
-                        follower.catch_up(&table).await?;
+                    loop {
+                        match tokio::time::timeout(LOOK_EVERY, versions.changed()).await {
+                            Ok(Err(_)) => break,
+                            Ok(Ok(())) => {
+                                let table = versions.borrow_and_update().clone();
+                                follower.catch_up(&table).await?;
+                            }
+                            Err(_) => look(&mut follower, &versions).await?,
+                        }
                     }
                     let last = versions.borrow().clone();
                     follower.catch_up(&last).await

@@ -11,6 +11,7 @@ use huicun_engine::archive::ledger::{Ledger, Why};
 use huicun_engine::archive::machine;
 use huicun_engine::state::lost_media::media_counts;
 use huicun_indexer::ingest::status::{COMMIT_BUCKETS_MS, Stage, Status};
+use huicun_indexer::maintenance::MaintenanceStatus;
 
 use super::exposition::{Exposition, Kind};
 use super::health::readiness;
@@ -307,7 +308,69 @@ fn pulls(out: &mut Exposition, pulls: &[Arc<Status>]) {
     }
 }
 
+/// Compaction, vacuum and scrubber.
+fn maintenance(out: &mut Exposition, status: &MaintenanceStatus) {
+    let read = |n: &std::sync::atomic::AtomicU64| n.load(Relaxed) as f64;
+    for (name, help, at) in [
+        (
+            "compaction_timestamp_seconds",
+            "the last compaction that went well; 0 before the first",
+            &status.compacted_at_ms,
+        ),
+        (
+            "vacuum_timestamp_seconds",
+            "the last vacuum that went well; 0 before the first",
+            &status.vacuumed_at_ms,
+        ),
+        (
+            "scrub_round_timestamp_seconds",
+            "the end of the scrubber's last whole round; 0 before the first",
+            &status.scrubbed_round_at_ms,
+        ),
+    ] {
+        out.gauge(name, help, read(at) / 1000.0);
+    }
+    for (name, help, n) in [
+        (
+            "compaction_files_total",
+            "files that compactions replaced",
+            &status.n_files_compacted,
+        ),
+        (
+            "vacuum_files_total",
+            "files that vacuums deleted",
+            &status.n_files_deleted,
+        ),
+        (
+            "scrub_files_total",
+            "files that the scrubber verified",
+            &status.n_files_scrubbed,
+        ),
+    ] {
+        out.family(name, Kind::Counter, help).sample(&[], read(n));
+    }
+    let has = |text: &std::sync::Mutex<Option<String>>| {
+        let text = text
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        f64::from(u8::from(text.is_some()))
+    };
+    out.gauge(
+        "damage_found",
+        "1 while the scrubber's last finding has not been followed by a round without any",
+        has(&status.last_finding),
+    );
+    out.gauge(
+        "maintenance_failing",
+        "1 when a compaction or vacuum failed at its last turn",
+        has(&status.last_error),
+    );
+}
+
 fn process(out: &mut Exposition, api: &Api) {
+    if let Some(status) = &api.maintenance {
+        maintenance(out, status);
+    }
     if let Some(bytes) = machine::resident_bytes(0) {
         let help = "resident memory of this process";
         out.gauge("process_resident_memory_bytes", help, bytes as f64);

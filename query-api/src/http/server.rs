@@ -11,6 +11,7 @@ use axum::routing::get;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::callback::Callback;
 use huicun_indexer::ingest::status::Watched;
+use huicun_indexer::maintenance::MaintenanceStatus;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
@@ -49,6 +50,8 @@ pub struct Api {
     pub callbacks: Vec<Callback>,
     /// Whether nobody is to pull into this archive: a copy for reading.
     pub is_pull_unexpected: bool,
+    /// The background work of this process, if it does any.
+    pub maintenance: Option<Arc<MaintenanceStatus>>,
 }
 
 #[derive(OpenApi)]
