@@ -17,6 +17,13 @@ step "build"
 # The simulator's shared object and the worker binaries are built before the tests that load them.
 cargo build --workspace --all-targets --locked
 
+step "tools of the fault tests, and a copy of the real library where one can be had"
+# Without root, a C compiler or strace those tests say that they were skipped, and why.
+need_debian strace strace || true
+need_debian mkfs.ext4 e2fsprogs || true
+# shellcheck source=scripts/real-sdk.sh
+. scripts/real-sdk.sh
+
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --workspace --locked

@@ -6,35 +6,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::support::{Installation, Running, text_line, wait_until};
+use crate::faults::archive::{Archive, company};
+use crate::faults::scale::{Dice, Suite, scaled};
+use crate::support::{Installation, Running, acknowledged, wait_until};
 
 const N_MESSAGES: u64 = 20_000;
-const N_KILLS: u32 = 50;
 /// Small pages and commits: many places where a kill can hit.
 const SMALL_COMMITS: &str =
     "[pull]\npage_records = 100\ncommit_records_max = 200\ncommit_wait_ms = 20\n";
-
-/// splitmix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-}
-
-fn company(n: u64) -> String {
-    let line = |seq: u64| {
-        let (from, to) = (format!("e{}", seq % 5), format!("wm{}", seq % 37));
-        let at = 1_726_000_000_000 + seq as i64 * 7_000;
-        text_line(seq, &from, &to, at, &format!("第{seq}条，你好"))
-    };
-    (1..=n).map(line).collect()
-}
 
 /// The SDK workers of this installation that are alive.
 fn workers(run: &Installation) -> Vec<PathBuf> {
@@ -111,14 +90,17 @@ fn drain(run: &Installation) {
 }
 
 #[test]
-fn fifty_kills_of_a_pull_lose_nothing_and_double_nothing() {
+fn kills_of_a_pull_lose_nothing_and_double_nothing() {
     let run = Installation::new();
     run.tape_of(&company(N_MESSAGES));
     run.configure(SMALL_COMMITS);
-    let mut dice = Dice(50);
+    let archive = Archive::of(&run);
+    let mut dice = Dice::new(50);
+    let suite = Suite::begin("SIGKILL at a random moment", &dice);
     let (mut n_kills, mut n_rounds) = (0, 1);
-    while n_kills < N_KILLS {
-        let mut pull = run.start(&["pull", "--once"]);
+    let wanted = scaled(20, 1_000);
+    while n_kills < wanted {
+        let mut pull = run.start_telling(&["pull", "--once"]);
         // A third hits the start, the others the commits of table and index.
         let moment = match n_kills % 3 {
             0 => dice.below(300),
@@ -127,30 +109,35 @@ fn fifty_kills_of_a_pull_lose_nothing_and_double_nothing() {
         std::thread::sleep(Duration::from_millis(moment));
         if !pull.kill() {
             // It was done before the kill: that one does not count, and the next round begins.
-            assert_eq!(check_table_and_index(&run), N_MESSAGES, "kill {n_kills}");
+            archive.whole(N_MESSAGES);
             std::fs::remove_dir_all(run.data()).unwrap();
             n_rounds += 1;
             continue;
         }
         n_kills += 1;
+        let told = pull.stderr();
+        let last = told.lines().rev().find_map(acknowledged).unwrap_or(0);
         assert_no_worker_is_left(&run);
-        if n_kills % 5 == 0 && n_commits(&run) > 0 {
-            let (n, n_distinct, top) = count(&run);
-            println!("kill {n_kills} after {moment} ms, round {n_rounds}: {n} messages");
-            // The tape has every seq: fewer messages than that would be a hole.
-            assert_eq!((n, n_distinct), (top, top), "kill {n_kills}");
+        if n_kills % 5 == 0 && archive.exists() {
+            // The tape has every seq: fewer messages than the cursor says would be a hole.
+            let found = archive.whole_to_its_cursor();
+            println!("kill {n_kills} after {moment} ms, round {n_rounds}: {found} messages");
+            assert!(found >= last, "acknowledged {last}, found {found}");
         }
     }
     drain(&run);
-    assert_eq!(count(&run), (N_MESSAGES, N_MESSAGES, N_MESSAGES));
-    assert_eq!(check_table_and_index(&run), N_MESSAGES);
+    archive.whole(N_MESSAGES);
+    suite.done(
+        n_kills,
+        &format!("{n_rounds} pulls of {N_MESSAGES} messages"),
+    );
 }
 
 #[test]
 fn a_kill_while_the_data_directory_is_made_leaves_one_that_works() {
     let run = Installation::new();
     run.tape_of(&company(20));
-    let mut dice = Dice(7);
+    let mut dice = Dice::new(7);
     for kill in 0..12 {
         let mut pull = run.start(&["pull"]);
         std::thread::sleep(Duration::from_millis(dice.below(250)));
@@ -233,19 +220,21 @@ fn a_killed_import_is_made_whole_by_importing_again() {
     let run = Installation::new();
     let file = run.write("messages.ndjson", &company(LINES));
     let arguments = ["import", "messages", file.to_str().unwrap()];
-    let mut dice = Dice(3);
+    let mut dice = Dice::new(3);
     for _ in 0..3 {
         let mut import = run.start(&arguments);
         std::thread::sleep(Duration::from_millis(dice.below(1_000)));
-        assert!(import.kill());
+        import.kill();
     }
     let mut import = run.start(&arguments);
     wait_for_commits(&run, &mut import, 2);
-    assert!(import.kill());
+    import.kill();
     let (n, n_distinct, _) = count(&run);
-    assert!(n == n_distinct && (1..LINES).contains(&n), "{n}");
+    // It may have been done, on a quick machine or a busy one.
+    assert!(n == n_distinct && (1..=LINES).contains(&n), "{n}");
     let summary = run.run(&arguments).ok().rows().remove(0);
     assert_eq!(summary["archived"], LINES - n);
-    assert_eq!(summary["duplicates"], n);
+    let number = |key: &str| summary[key].as_u64().unwrap();
+    assert_eq!(number("resumed") + number("duplicates"), n);
     assert_eq!(count(&run), (LINES, LINES, LINES));
 }

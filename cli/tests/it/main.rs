@@ -7,6 +7,7 @@
 )]
 
 mod docs;
+mod faults;
 mod formats;
 mod http;
 mod ingest;

@@ -80,7 +80,7 @@ impl Installation {
 
     /// As [`Self::command`], for a data directory of the caller's.
     pub fn command_without_data(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_huicun"));
+        let mut command = Command::new(under_test());
         command
             .arg("--config")
             .arg(self.path("huicun.toml"))
@@ -114,9 +114,21 @@ impl Installation {
 
     /// Starts the binary and goes on.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        let mut child = self
-            .command()
-            .args(arguments)
+        let mut command = self.command();
+        command.args(arguments);
+        Self::start_command(command)
+    }
+
+    /// As [`Self::start`], and it says on stderr what it has committed (see [`acknowledged`]).
+    pub fn start_telling(&self, arguments: &[&str]) -> Running {
+        let mut command = self.command();
+        command.args(arguments);
+        command.env("HUICUN_LOG", "huicun_indexer=debug");
+        Self::start_command(command)
+    }
+
+    fn start_command(mut command: Command) -> Running {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -199,6 +211,21 @@ impl Installation {
         );
         self.write("huicun.toml", &text);
     }
+}
+
+/// The binary: the one that was built with the tests, or the one that `HUICUN_UNDER_TEST` names,
+/// such as a release that is about to be installed.
+fn under_test() -> PathBuf {
+    let named = std::env::var_os("HUICUN_UNDER_TEST");
+    named.map_or_else(|| env!("CARGO_BIN_EXE_huicun").into(), PathBuf::from)
+}
+
+/// The cursor that this log line of a pull acknowledges.
+pub fn acknowledged(line: &str) -> Option<u64> {
+    let (_, fields) = line.split_once(" committed ")?;
+    let (_, cursor) = fields.split_once("cursor=")?;
+    let digits: String = cursor.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
 }
 
 fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {

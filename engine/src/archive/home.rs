@@ -16,6 +16,8 @@ use super::verify::{Finding, Kind, Report, Sealing};
 /// The layout that this build reads and writes.
 pub const FORMAT: u32 = 1;
 const MARKER: &str = "huicun.json";
+/// How the marker is called before it is whole; something follows.
+const STAGED: &str = "huicun.json.new";
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +134,9 @@ impl Home {
         };
         let text = serde_json::to_vec(&marker).expect("a marker of plain fields serialises");
         let text = seal::seal_json(MARKER, &text);
-        let staged = root.join(format!("{MARKER}.new"));
-        let mut file = File::create(&staged).map_err(io("write"))?;
+        // A name of its own: two processes that begin at once do not meet in one half-written file.
+        let staged = root.join(format!("{STAGED}-{}", uuid::Uuid::new_v4().simple()));
+        let mut file = File::create_new(&staged).map_err(io("write"))?;
         file.write_all(&text).map_err(io("write"))?;
         file.sync_all().map_err(io("sync"))?;
         std::fs::rename(&staged, root.join(MARKER)).map_err(io("write"))?;
@@ -161,9 +164,13 @@ impl Home {
                             .filter_map(Result::ok)
                             // A fresh mount brings `lost+found`.
                             .any(|e| {
-                                e.file_name() != *format!("{MARKER}.new")
+                                !e.file_name().to_string_lossy().starts_with(STAGED)
                                     && e.file_name() != "lost+found"
                             });
+                        // Another process that made it a moment ago may have put files there.
+                        if is_foreign && marker_path.is_file() {
+                            return Self::open(root);
+                        }
                         if is_foreign {
                             HomeError::Foreign(root.to_path_buf())
                         } else {
@@ -363,6 +370,25 @@ mod tests {
         let opened = Home::open_or_create(dir.path());
         assert!(matches!(opened, Err(HomeError::Foreign(_))));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn many_that_begin_at_once_all_get_the_same_directory() {
+        for _ in 0..20 {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path().join("data");
+            let opened: Vec<_> = std::thread::scope(|scope| {
+                let begin = || {
+                    let home = Home::open_or_create(&root);
+                    // What the first does next is no reason for the others to take it for foreign.
+                    let _ = std::fs::create_dir_all(root.join("tables"));
+                    home.map(|_| ()).map_err(|e| e.to_string())
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(begin)).collect();
+                all.into_iter().map(|one| one.join().unwrap()).collect()
+            });
+            assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+        }
     }
 
     #[test]

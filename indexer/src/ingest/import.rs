@@ -216,8 +216,9 @@ impl Gathered {
     }
 }
 
-/// Tells the same files again: source, lengths, and both ends of each. None where stdin is among
-/// them, which nobody can read again.
+/// Tells the same files again: source, lengths, times of the last change, and both ends of each. A
+/// file whose middle was mended is another one: its lines are looked at from the first. None where
+/// stdin is among them, which nobody can read again.
 fn fingerprint(source: &str, files: &[PathBuf]) -> Result<Option<String>, ImportError> {
     if files.iter().any(|path| is_stdin(path)) {
         return Ok(None);
@@ -225,9 +226,11 @@ fn fingerprint(source: &str, files: &[PathBuf]) -> Result<Option<String>, Import
     let mut digest = Context::new(&SHA256);
     digest.update(source.as_bytes());
     for path in files {
-        let ends = || -> std::io::Result<(u64, Vec<u8>)> {
+        let ends = || -> std::io::Result<(u64, u128, Vec<u8>)> {
             let mut file = File::open(path)?;
-            let length = file.metadata()?.len();
+            let about = file.metadata()?;
+            let length = about.len();
+            let changed = about.modified()?.duration_since(std::time::UNIX_EPOCH);
             let mut bytes = Vec::new();
             file.by_ref()
                 .take(FINGERPRINT_BYTES)
@@ -236,10 +239,11 @@ fn fingerprint(source: &str, files: &[PathBuf]) -> Result<Option<String>, Import
                 file.seek(SeekFrom::Start(length - FINGERPRINT_BYTES))?;
                 file.take(FINGERPRINT_BYTES).read_to_end(&mut bytes)?;
             }
-            Ok((length, bytes))
+            Ok((length, changed.map_or(0, |t| t.as_nanos()), bytes))
         };
-        let (length, bytes) = ends().map_err(|e| read_error(path, e))?;
+        let (length, changed, bytes) = ends().map_err(|e| read_error(path, e))?;
         digest.update(&length.to_be_bytes());
+        digest.update(&changed.to_be_bytes());
         digest.update(&bytes);
     }
     let digest = digest.finish();

@@ -24,7 +24,7 @@ use self::json::Json;
 pub use self::line::{LINE_BYTES_MAX, Line, split_line};
 pub use self::media::Media;
 use self::msgtype::Known;
-use self::text::Contents;
+use self::text::{Contents, Strings};
 
 /// The longest message that is read. A text is at most a few kB and a forwarded record a
 /// few hundred kB; 16 MiB leaves room for what we have not seen, while a hundred of them
@@ -250,7 +250,7 @@ fn columns(record: &Record<'_>, payload: &str) -> Result<Normalised, Unreadable>
     };
     let contents = match known {
         Some(known) => known_contents(record, known, &mut normalised),
-        None => unknown_contents(record, &normalised.msgtype),
+        None => unknown_contents(record),
     };
     normalised.text = contents.text;
     normalised.nested_media = contents.nested_media;
@@ -297,22 +297,31 @@ fn known_contents(record: &Record<'_>, known: Known, normalised: &mut Normalised
     normalised.call_ms = media::call_ms(known, payload, msgtime_ms);
     let mut contents = Contents::default();
     contents.add(known, payload, 0);
-    if contents.text.is_empty() && known.is_unverified() {
-        return unknown_contents(record, &normalised.msgtype);
+    if known.is_unverified() {
+        if payload.raw() == record.whole.raw() {
+            // No payload where it was looked for: then it is as good as unknown.
+            return unknown_contents(record);
+        }
+        contents.add_rest(payload);
     }
     contents
 }
 
-/// For a type we do not know: the field named like it, else `info`, else all fields that
-/// are not common to all messages.
-fn unknown_contents(record: &Record<'_>, msgtype: &str) -> Contents {
+/// For a type we do not know: every string of all fields that are not common to all messages,
+/// in the document's order.
+fn unknown_contents(record: &Record<'_>) -> Contents {
     let mut contents = Contents::default();
-    match record.other(msgtype).or_else(|| record.other("info")) {
-        Some(payload) => contents.add_unknown(payload, 0),
-        None => {
-            for (key, value) in &record.others {
-                contents.add_unknown_field(key, *value, 0);
-            }
+    for (key, value) in &record.others {
+        contents.add_unknown_field(key, *value, Strings::All, 0);
+    }
+    // Common only in a change of company; here they may say anything.
+    let spare_user = record
+        .user
+        .filter(|user| record.from.is_some() || !user.is_string());
+    let spare_time = record.time.filter(|_| record.msgtime.is_some());
+    for (key, value) in [("user", spare_user), ("time", spare_time)] {
+        if let Some(value) = value {
+            contents.add_unknown_field(key, value, Strings::All, 0);
         }
     }
     contents

@@ -106,3 +106,23 @@ async fn other_files_do_not_go_on_with_an_import() {
     assert_eq!(summary.resumed, 0);
     assert_eq!(summary.archived + summary.duplicates, 501);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_mended_in_the_middle_is_another_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::open_or_create(&dir.path().join("data")).unwrap();
+    let file = dir.path().join("messages.ndjson");
+    // Longer than both ends that are looked at.
+    let damaged = lines(2000).replace(r#"{"msgid":"m700","#, r#"{"msgid";"m700","#);
+    std::fs::write(&file, &damaged).unwrap();
+    let (again, path) = (home.clone(), file.clone());
+    let killed = tokio::spawn(async move { run(&again, &path, 1000).await.map(|_| ()) }).await;
+    assert!(killed.is_err());
+    let mended = damaged.replace(r#"{"msgid";"#, r#"{"msgid":"#);
+    assert_eq!(mended.len(), damaged.len());
+    std::fs::write(&file, mended).unwrap();
+    run(&home, &file, u64::MAX).await.unwrap();
+    let rows = rows(&home).await;
+    let there = rows.iter().filter(|(_, msgid)| msgid == "m700").count();
+    assert_eq!(there, 1, "the mended line was passed by");
+}

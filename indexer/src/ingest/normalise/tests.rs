@@ -389,7 +389,7 @@ fn a_forwarded_record_says_its_title_then_its_items() {
     let normalised = read(&message("chatrecord", own));
     assert_eq!(
         normalised.text,
-        "群聊的聊天记录\n一\n二.pdf\n三\n四\n五\n六\n七\n八\n九\n十\n内\n层\n新\n不是 JSON\n对象\n旁边"
+        "群聊的聊天记录\n一\n二.pdf\n三\n四\n五\n六\n七\n八\n九\n十\n内\n层\nF5\n新\n不是 JSON\n对象\n旁边"
     );
     assert_eq!(normalised.media, None);
     let files: Vec<_> = normalised
@@ -428,12 +428,12 @@ fn records_are_opened_as_deep_as_the_limit_and_then_stay_findable() {
     // As objects, because strings in strings would double their backslashes each time.
     let mut inner = json!({"content": "最深"});
     let mut item_type = "ChatRecordText";
-    for depth in 0..40 {
+    for depth in 0..64 {
         inner = json!({"title": format!("第{depth}层"), "item": [{"type": item_type, "content": inner}]});
         item_type = "chatrecord";
     }
     let text = text_of("chatrecord", json!({"chatrecord": inner}));
-    assert!(text.starts_with("第39层\n第38层\n"));
+    assert!(text.starts_with("第63层\n第62层\n"));
     assert!(text.contains("最深"));
     let mut inner = nested(json!({"content": "最深"}));
     let mut item_type = "text";
@@ -451,6 +451,89 @@ fn a_type_of_unverified_shape_says_at_least_all_its_strings() {
     assert_eq!(text_of("note", own), "一\n二");
     assert_eq!(text_of("solitaire", json!({"subject": "接龙"})), "接龙");
     assert_eq!(text_of("note", json!({})), "");
+    // What we know comes first and in order; the rest is not lost.
+    let own = json!({"info": {"items": [{"type": "text", "content": "一"}], "title": "题", "footer": "尾"}});
+    assert_eq!(text_of("note", own), "题\n一\n尾");
+    let own = json!({"solitaire": {"items": ["张三 +1"], "title": "接龙", "rule": "每人一份", "creator": "zhangsan", "groupid": "G"}});
+    assert_eq!(text_of("solitaire", own), "接龙\n张三 +1\n每人一份");
+}
+
+#[test]
+fn numbers_and_strings_stand_for_one_another() {
+    for meeting_id in [
+        json!(6_000_000_000_000_000_001_u64),
+        json!("6000000000000000001"),
+    ] {
+        let own = json!({"info": {"content": "会议 已结束", "meeting_id": meeting_id, "notification_type": "2"}});
+        assert_eq!(text_of("meeting_notification", own), "会议 已结束");
+        let own = json!({"meeting": {"topic": "晨会", "meetingid": meeting_id, "status": "1", "starttime": "1700000400"}});
+        assert_eq!(text_of("meeting", own), "晨会");
+        let own =
+            json!({"collect": {"title": "登记", "details": [{"id": meeting_id, "ques": "姓名"}]}});
+        assert_eq!(text_of("collect", own), "登记\n姓名");
+    }
+    for feed_type in [json!(4), json!("4")] {
+        let own = json!({"sphfeed": {"feed_type": feed_type, "sph_name": "号", "feed_desc": "述"}});
+        assert_eq!(text_of("sphfeed", own), "号\n述");
+    }
+    let own = json!({"info": {"callduration": "9", "invitetype": "2"}});
+    assert_eq!(read(&message("voiptext", own)).call_ms, Some(9000));
+}
+
+#[test]
+fn a_switch_is_read_in_seconds_and_as_a_string_too() {
+    for time in [json!(1_700_000_000), json!("1700000000000")] {
+        let switch = json!({"msgid": "1031", "action": "switch", "time": time, "user": "lisi"});
+        let normalised = read(&switch);
+        assert_eq!(normalised.msgtime_ms, 1_700_000_000_000);
+        assert_eq!(
+            (normalised.msgtype.as_str(), normalised.from_id.as_str()),
+            ("switch", "lisi")
+        );
+    }
+}
+
+#[test]
+fn a_call_within_a_record_begins_in_seconds_or_milliseconds() {
+    for msgtime in [
+        json!(1_700_000_000),
+        json!(1_700_000_000_000_i64),
+        json!("1700000000"),
+    ] {
+        let content = json!({"sdkfileid": "F", "endtime": 1_700_000_055});
+        let record = json!({"item": [{"type": "ChatRecordMeetingVoiceCall", "msgtime": msgtime, "content": nested(content)}]});
+        let normalised = read(&message("chatrecord", json!({"chatrecord": record})));
+        assert_eq!(normalised.nested_media[0].seconds, Some(55), "{msgtime}");
+    }
+}
+
+#[test]
+fn both_nestings_of_both_red_packets_and_of_a_refused_consent_are_read() {
+    let packet = json!({"type": 1, "wish": "恭喜", "totalcnt": 2, "totalamount": 20});
+    for key in ["redpacket", "external_redpacket", "info"] {
+        assert_eq!(text_of("external_redpacket", json!({key: packet})), "恭喜");
+    }
+    for key in ["disagree", "agree"] {
+        let own = json!({key: {"userid": "wmSYN1", "disagree_time": 1_700_000_000_000_i64}});
+        let normalised = read(&message("disagree", own));
+        assert!(normalised.is_known_type);
+        assert_eq!(normalised.text, "");
+    }
+}
+
+#[test]
+fn every_form_of_msgid_is_kept_as_it_is() {
+    for msgid in [
+        "CAQQ2fbb4QUY0On2rYSAgAMgip/yzgs=",
+        "11788441727514772650_1603875624",
+        "5848340567190_1655088332000_external",
+        "3702551037_1700000000123_updown_stream",
+        "2641513858500683770",
+    ] {
+        assert_eq!(read(&message("text", json!({"msgid": msgid}))).msgid, msgid);
+    }
+    let number = r#"{"msgid":18446744073709551615,"msgtime":1,"msgtype":"text"}"#;
+    assert_eq!(read_str(number).msgid, "18446744073709551615");
 }
 
 #[test]
@@ -473,20 +556,58 @@ fn brackets_without_end_are_no_danger() {
 // ---- unknown types
 
 #[test]
-fn an_unknown_type_keeps_its_name_and_all_visible_strings() {
+fn an_unknown_type_keeps_its_name_and_every_string() {
     let own = json!({"frisbee": {
-        "title": "甲", "sdkfileid": "F", "md5sum": "0", "userid": "u", "link_url": "u", "type": "t",
-        "rows": [{"名": "乙", "id": "i"}, "丙"], "ids": ["i"], "n": 5, "ok": true, "none": null,
-    }, "other": "丁"});
-    // serde_json sorts an object's keys here, so this is the document's order.
+        "title": "甲", "sdkfileid": "F", "md5sum": "0", "userid": "u1", "link_url": "u2", "type": "t",
+        "rows": [{"名": "乙", "id": "i1"}, "丙"], "ids": ["i2"], "n": 5, "ok": true, "none": null,
+    }, "other": "丁", "user": {"name": "戊"}, "time": "己"});
     let normalised = read(&message("frisbee", own));
     assert_eq!(normalised.msgtype, "frisbee");
     assert!(!normalised.is_known_type);
     let mut lines: Vec<_> = normalised.text.lines().collect();
     lines.sort_unstable();
-    let mut expected = ["甲", "乙", "丙"];
+    let mut expected = [
+        "甲", "F", "0", "u1", "u2", "t", "乙", "i1", "丙", "i2", "丁", "戊", "己",
+    ];
     expected.sort_unstable();
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_unknown_type_is_opened_where_it_nests_json_in_strings() {
+    let inner = nested(json!({"words": "甲\"乙", "more": nested(json!(["丙"]))}));
+    let own = json!({"frisbee": {"content": inner, "n": "{\"n\":5}", "smile": "[微笑]"}});
+    let text = read(&message("frisbee", own)).text;
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    let mut expected = ["甲\"乙", "丙", "{\"n\":5}", "[微笑]"];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn an_unknown_type_says_what_lies_at_any_depth() {
+    let mut inner = json!({"words": "最深"});
+    for depth in 0..64 {
+        inner = json!({"layer": inner, "name": format!("第{depth}层")});
+    }
+    let text = read(&message("frisbee", json!({"frisbee": inner}))).text;
+    for depth in 0..64 {
+        assert!(text.contains(&format!("第{depth}层")), "{depth}");
+    }
+    assert!(text.contains("最深"));
+}
+
+#[test]
+fn an_unknown_item_says_every_string() {
+    let items = json!([
+        {"type": "ChatRecordFrisbee", "content": {"colour_type": "红"}},
+        {"type": "ChatRecordFrisbee", "msgtime": 1_700_000_000, "colour_url": "绿"},
+        {"type": "frisbee", "content": nested(json!({"ids": ["蓝"]}))},
+        {"content": "{\"words\": \"灰\"}"},
+    ]);
+    let own = json!({"chatrecord": {"title": "题", "item": items}});
+    assert_eq!(text_of("chatrecord", own), "题\n红\n绿\n蓝\n灰");
 }
 
 #[test]
@@ -498,7 +619,7 @@ fn strings_of_an_unknown_type_come_in_the_documents_order() {
 #[test]
 fn a_flat_unknown_type_says_what_is_not_common() {
     let source = r#"{"msgid":"1","msgtime":1,"from":"zhangsan","tolist":["lisi"],"msgtype":"frisbee","voipid":"v","words":"甲","more":{"words":"乙"}}"#;
-    assert_eq!(read_str(source).text, "甲\n乙");
+    assert_eq!(read_str(source).text, "v\n甲\n乙");
     let source = r#"{"msgid":"1","msgtime":1,"msgtype":"frisbee","frisbee":"甲"}"#;
     assert_eq!(read_str(source).text, "甲");
 }

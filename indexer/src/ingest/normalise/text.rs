@@ -4,8 +4,12 @@
 //! Nothing is trimmed, folded or cut. The text is never longer than the JSON it comes
 //! from (every part is the content of a literal of its own, and decoding only shrinks),
 //! so `MESSAGE_BYTES_MAX` bounds it too.
+//!
+//! Of a type that we do not know every string is text, whatever its key is called: nobody
+//! can say yet which of them a reader sees, and an auditor must be able to find them all.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::json::{self, Json};
 use super::media::{self, Media};
@@ -16,6 +20,16 @@ use super::time;
 /// opened. Each level escapes the one inside again, so its backslashes double: 32 levels
 /// of real nesting would take gigabytes. What lies deeper counts as its raw text.
 pub(super) const DEPTH_MAX: usize = 32;
+
+/// Which strings of a value of unknown shape count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strings {
+    /// All of them: the type is unknown.
+    All,
+    /// All but those whose key names an id, an address, a hash or a type: the type is known,
+    /// and of the fields that it names these are what no reader sees.
+    Visible,
+}
 
 /// What a message and the messages forwarded in it say and carry.
 #[derive(Default)]
@@ -90,27 +104,62 @@ impl Contents {
         }
     }
 
-    /// Adds every string within a value of unknown shape that a reader might see, in
-    /// its order: all but those whose key names an id, an address, a hash or a type.
-    pub(super) fn add_unknown(&mut self, value: Json<'_>, depth: usize) {
+    /// Adds the strings within a value of unknown shape, in their order. A string that holds
+    /// JSON, as WeCom nests messages, is opened, so that what was escaped in it is found.
+    pub(super) fn add_unknown(&mut self, value: Json<'_>, which: Strings, depth: usize) {
         if value.is_string() {
-            self.part(&value.text().unwrap_or_default());
+            let content = value.text().unwrap_or_default();
+            let inner = opened_content(&content, &['{', '[']).filter(|_| depth < DEPTH_MAX);
+            let Some(inner) = inner else {
+                return self.part(&content);
+            };
+            let n_before = self.text.len();
+            self.add_unknown(Json::trusted(&inner), which, depth + 1);
+            // JSON without strings (`{"n":5}`) is findable as it is written.
+            if which == Strings::All && self.text.len() == n_before {
+                self.part(&content);
+            }
         } else if depth >= DEPTH_MAX {
             self.unopened(value);
         } else {
             for element in value.elements() {
-                self.add_unknown(element, depth + 1);
+                self.add_unknown(element, which, depth + 1);
             }
             for (key, field) in value.fields() {
-                self.add_unknown_field(&key, field, depth + 1);
+                self.add_unknown_field(&key, field, which, depth + 1);
             }
         }
     }
 
-    pub(super) fn add_unknown_field(&mut self, key: &str, value: Json<'_>, depth: usize) {
+    pub(super) fn add_unknown_field(
+        &mut self,
+        key: &str,
+        value: Json<'_>,
+        which: Strings,
+        depth: usize,
+    ) {
         // `{"userid": {"name": ..}}`: the key names the object, not what is in it.
-        if !is_hidden(key) || value.is_object() {
-            self.add_unknown(value, depth);
+        if which == Strings::All || !is_hidden(key) || value.is_object() {
+            self.add_unknown(value, which, depth);
+        }
+    }
+
+    /// Adds what `payload` says beyond what was said already. For types whose fields may be
+    /// others than we think: what we know comes first and in order, and nothing is missing.
+    pub(super) fn add_rest(&mut self, payload: Json<'_>) {
+        let mut all = Self::default();
+        for (key, field) in payload.fields() {
+            if !key.eq_ignore_ascii_case("creator") {
+                all.add_unknown_field(&key, field, Strings::Visible, 1);
+            }
+        }
+        let said: HashSet<String> = self.text.split('\n').map(str::to_owned).collect();
+        for line in all.text.split('\n').filter(|line| !said.contains(*line)) {
+            // What lay too deep the first time may be opened now: never both in full.
+            if self.text.len() + line.len() >= payload.raw().len() {
+                break;
+            }
+            self.part(line);
         }
     }
 
@@ -149,7 +198,7 @@ impl Contents {
     /// The strings of a list; should the elements be objects, all their visible text.
     fn strings(&mut self, payload: Json<'_>, list: &str, depth: usize) {
         if let Some(list) = payload.get(list) {
-            self.add_unknown(list, depth + 1);
+            self.add_unknown(list, Strings::Visible, depth + 1);
         }
     }
 
@@ -164,7 +213,7 @@ impl Contents {
     /// text, an object, and no `content` but the payload beside the type.
     fn item(&mut self, item: Json<'_>, depth: usize) {
         if item.is_string() {
-            return self.add_unknown(item, depth);
+            return self.add_unknown(item, Strings::Visible, depth);
         }
         let known = item
             .get("type")
@@ -172,17 +221,30 @@ impl Contents {
             .and_then(|name| Known::from_item_type(&name));
         let begins_at_ms = item.get("msgtime").and_then(time::millis);
         let Some(content) = item.get("content") else {
-            return self.opened(known, item, begins_at_ms, depth + 1);
+            return match known {
+                Some(_) => self.opened(known, item, begins_at_ms, depth + 1),
+                None => self.beside_the_type(item, depth + 1),
+            };
         };
         if !content.is_string() {
             return self.opened(known, content, begins_at_ms, depth + 1);
         }
         let content = content.text().unwrap_or_default();
-        match opened_content(&content) {
+        match opened_content(&content, &['{']) {
             Some(inner) if depth + 1 < DEPTH_MAX => {
                 self.opened(known, Json::trusted(&inner), begins_at_ms, depth + 1);
             }
             _ => self.part(&content),
+        }
+    }
+
+    /// An item of an unknown type without `content`: all that stands beside its own fields.
+    fn beside_the_type(&mut self, item: Json<'_>, depth: usize) {
+        if depth >= DEPTH_MAX {
+            return self.unopened(item);
+        }
+        for (key, field) in item.fields().filter(|(key, _)| key != "type") {
+            self.add_unknown_field(&key, field, Strings::All, depth);
         }
     }
 
@@ -197,7 +259,7 @@ impl Contents {
             return self.unopened(holder);
         }
         let Some(known) = known else {
-            return self.add_unknown(holder, depth);
+            return self.add_unknown(holder, Strings::All, depth);
         };
         let payload = known.payload(holder, |key| holder.get(key));
         self.nested_media
@@ -206,13 +268,18 @@ impl Contents {
     }
 }
 
-/// An item's content as readable JSON, if it is a JSON object at all.
-fn opened_content(content: &str) -> Option<Cow<'_, str>> {
-    if !content.trim_start().starts_with(['{', '\u{feff}']) {
+/// A string's content as readable JSON, if it is a JSON value that opens with one of `brackets`.
+fn opened_content<'a>(content: &'a str, brackets: &[char]) -> Option<Cow<'a, str>> {
+    let start = content.trim_start();
+    let start = start.strip_prefix('\u{feff}').unwrap_or(start);
+    if !start.trim_start().starts_with(brackets) {
         return None;
     }
     let inner = json::readable(content).ok()?;
-    Json::trusted(&inner).is_object().then_some(inner)
+    Json::trusted(&inner)
+        .raw()
+        .starts_with(brackets)
+        .then_some(inner)
 }
 
 /// Whether a key names something that no reader sees: `sdkfileid`, `md5sum`, `voteid`,
