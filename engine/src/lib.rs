@@ -1,7 +1,7 @@
 //! The engine of huicun: the archive, the directory, the rules, and what is computed from them.
 //!
 //! Modules have one order, and each uses only those before it (a test keeps it):
-//! access, archive, directory, rules, state, tables, jobs, metrics.
+//! access, archive, media, directory, rules, state, tables, jobs, metrics.
 //!
 //! No HTTP, no clap, no Tantivy.
 
@@ -9,6 +9,7 @@ pub mod access;
 pub mod archive;
 pub mod directory;
 pub mod jobs;
+pub mod media;
 pub mod metrics;
 pub mod rules;
 pub mod state;

@@ -269,6 +269,24 @@ impl Home {
         self.root.join("state.db")
     }
 
+    /// The file of the media database.
+    pub fn media_state(&self) -> PathBuf {
+        self.root.join("media.db")
+    }
+
+    /// The folder of media files, unless the configuration names another.
+    pub fn media(&self) -> PathBuf {
+        self.root.join("media")
+    }
+
+    /// Takes the lock of the one process that fetches media.
+    ///
+    /// # Errors
+    /// [`HomeError::Locked`] at once when another process holds it.
+    pub fn lock_media(&self, who: &str) -> Result<Lock, HomeError> {
+        self.lock("media.lock", who)
+    }
+
     /// Takes the lock of everything that brings messages in; `who` tells others about the holder.
     ///
     /// # Errors
