@@ -16,7 +16,8 @@
 //! `every` count calls of that function from 1 (an `Init` rule counts `Init`). `seq` means,
 //! for `DecryptData`, the record of that seq; for `GetChatData`, a pull that starts after it
 //! (the seq given). `holds` means, for `GetChatData`, an answer in which the record of that seq
-//! stands. `times` bounds how often the rule fires. The first rule that ends a call
+//! stands. `file` means, for `GetMediaData`, the `sdkfileid`. `times` bounds how often the rule
+//! fires. The first rule that ends a call
 //! decides it; rules that only delay, leak or print add up.
 //!
 //! With `persist_counters` the counts are kept in `faults.counters` beside this file, written
@@ -88,6 +89,7 @@ struct Rule {
     probability: Option<f64>,
     seq: Option<u64>,
     holds: Option<u64>,
+    file: Option<String>,
     times: Option<u64>,
     action: Action,
 }
@@ -119,6 +121,8 @@ pub struct Call<'a> {
     pub page: Option<&'a str>,
     /// `DecryptData`: the sealed message.
     pub encrypt_msg: Option<&'a str>,
+    /// `GetMediaData`: the file asked for.
+    pub file: Option<&'a str>,
 }
 
 /// The faults of one tape.
@@ -211,6 +215,10 @@ impl Faults {
                 call.page.is_some_and(|page| page.contains(&mark))
             })
             && rule
+                .file
+                .as_deref()
+                .is_none_or(|file| call.file == Some(file))
+            && rule
                 .probability
                 .is_none_or(|p| draw(self.file.seed, number as u64, nth) < p)
     }
@@ -271,6 +279,7 @@ mod tests {
             seq: Some(seq),
             page: None,
             encrypt_msg: None,
+            file: None,
         }
     }
 
@@ -316,10 +325,32 @@ mod tests {
                     seq: None,
                     page: None,
                     encrypt_msg: Some(sealed),
+                    file: None,
                 };
                 faults.meet(call).len()
             })
             .collect();
+        assert_eq!(fired, [0, 1, 0]);
+    }
+
+    #[test]
+    fn a_rule_about_a_file_fires_for_that_file_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let tape = tape(dir.path());
+        let rules =
+            r#"{"rules":[{"call":"GetMediaData","file":"A","times":1,"action":"garbage"}]}"#;
+        fs::write(dir.path().join("faults.json"), rules).unwrap();
+        let faults = Faults::read(dir.path(), &tape).unwrap();
+        let fired = ["B", "A", "A"].map(|file| {
+            let call = Call {
+                function: Function::GetMediaData,
+                seq: None,
+                page: None,
+                encrypt_msg: None,
+                file: Some(file),
+            };
+            faults.meet(call).len()
+        });
         assert_eq!(fired, [0, 1, 0]);
     }
 

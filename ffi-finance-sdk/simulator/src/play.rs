@@ -106,6 +106,7 @@ pub fn init(credentials: &Credentials) -> Result<(), Code> {
         seq: None,
         page: None,
         encrypt_msg: None,
+        file: None,
     };
     meet(player, call, None).map(|_| ())
 }
@@ -132,6 +133,7 @@ pub fn chat_data(
         seq: Some(seq),
         page: page.as_deref(),
         encrypt_msg: None,
+        file: None,
     };
     let rest = meet(player, call, Some(timeout_seconds))?;
     if credentials.corpid != player.tape.corpid() || credentials.secret != player.tape.secret() {
@@ -163,6 +165,7 @@ pub fn decrypt_data(key_text: &str, encrypt_msg: &str) -> Result<Answer, Code> {
             seq: None,
             page: None,
             encrypt_msg: Some(encrypt_msg),
+            file: None,
         };
         rest = meet(player, call, None)?;
         if encrypt_msg.len() < SHORTEST_SEALED && player.faults.abort_short() {
@@ -204,6 +207,7 @@ pub fn media_data(
         seq: None,
         page: None,
         encrypt_msg: None,
+        file: Some(sdkfileid),
     };
     let rest = meet(player, call, Some(timeout_seconds))?;
     if credentials.corpid != player.tape.corpid() || credentials.secret != player.tape.secret() {
