@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 pub use corp::{CallbackSettings, Corp, KeySetting, Passphrase};
 
+use super::media::MediaSettings;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +24,9 @@ pub struct Config {
     /// How the pull behaves.
     #[serde(default)]
     pub pull: PullSettings,
+    /// How media are fetched and kept.
+    #[serde(default)]
+    pub media: MediaSettings,
 }
 
 /// `[pull]`.
@@ -102,6 +107,7 @@ impl Config {
         for corp in &mut config.corp {
             corp.resolve(folder).map_err(&bad)?;
         }
+        config.media.resolve(folder).map_err(&bad)?;
         config.check().map_err(bad)?;
         Ok(config)
     }

@@ -6,6 +6,7 @@ pub mod companies;
 pub mod config;
 pub mod import;
 pub mod keys;
+pub mod media;
 pub mod normalise;
 mod pace;
 mod pages;

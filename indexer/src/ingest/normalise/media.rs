@@ -9,6 +9,8 @@ use super::time;
 /// A file that the SDK can fetch, as the message describes it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Media {
+    /// WeCom's name of the type that it is a file of, of an item too: `image`, `voice`, ...
+    pub kind: &'static str,
     /// `sdkfileid`, the ticket for fetching it.
     pub file_id: String,
     /// `md5sum`, 32 hexadecimal digits when WeCom gives it.
@@ -34,18 +36,22 @@ impl fmt::Debug for Media {
 
 /// The media of a payload; none for types without, or without a ticket to fetch it.
 pub(super) fn of(known: Known, payload: Json<'_>, begins_at_ms: Option<i64>) -> Option<Media> {
-    let (size, seconds) = match known {
-        Known::Image | Known::File | Known::VoipDocShare => ("filesize", None),
-        Known::Video => ("filesize", count(payload, "play_length")),
-        Known::Voice => ("voice_size", count(payload, "play_length")),
-        Known::Emotion => ("imagesize", None),
+    let (kind, size, seconds) = match known {
+        Known::Image => ("image", "filesize", None),
+        Known::File => ("file", "filesize", None),
+        Known::VoipDocShare => ("voip_doc_share", "filesize", None),
+        Known::Video => ("video", "filesize", count(payload, "play_length")),
+        Known::Voice => ("voice", "voice_size", count(payload, "play_length")),
+        Known::Emotion => ("emotion", "imagesize", None),
         Known::MeetingVoiceCall => (
+            "meeting_voice_call",
             "filesize",
             call_ms(known, payload, begins_at_ms).map(|ms| ms / 1000),
         ),
         _ => return None,
     };
     Some(Media {
+        kind,
         file_id: string(payload, "sdkfileid")?,
         md5: string(payload, "md5sum"),
         size: count(payload, size),

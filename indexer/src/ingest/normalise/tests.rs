@@ -646,6 +646,7 @@ fn media_fields_are_named_by_type() {
         ("voip_doc_share", 11, None),
     ] {
         let expected = Media {
+            kind: msgtype,
             file_id: "Q2c9PQ==".to_owned(),
             md5: Some("0001".to_owned()),
             size: Some(size),
