@@ -62,6 +62,9 @@ pub enum Command {
     Ledger(LedgerArguments),
     /// Check the whole installation and name causes and next steps.
     Doctor(DoctorArguments),
+    /// Fetch, list and read the files that messages carry (媒体文件).
+    #[command(subcommand)]
+    Media(MediaCommand),
     /// Answer over HTTP.
     Serve(ServeArguments),
     /// Pull and answer over HTTP in one process.
@@ -382,6 +385,76 @@ pub struct VacuumArguments {
 pub struct KeepOut {
     #[command(flatten)]
     pub out: Out,
+}
+
+#[derive(Subcommand)]
+pub enum MediaCommand {
+    /// Count files by company and state, with the time that the rest may take.
+    Status {
+        #[command(flatten)]
+        out: Out,
+    },
+    /// List files, one row for each message that shows one; --status lost for what is gone.
+    List {
+        #[command(flatten)]
+        filter: MediaFilter,
+        /// At most this many; 0 is all.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Fetch files until each is stored or lost.
+    Fetch {
+        /// For this company only (repeatable).
+        #[arg(long, value_name = "CORPID")]
+        corp: Vec<String>,
+        /// One attempt at each file whose turn has come, without waiting for another.
+        #[arg(long)]
+        once: bool,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Let files be tried again at once: those that are lost or wait for another attempt.
+    Retry {
+        #[command(flatten)]
+        filter: MediaFilter,
+    },
+    /// Write the file of one message.
+    Get {
+        /// WeCom's id of the message.
+        #[arg(allow_hyphen_values = true)]
+        msgid: String,
+        /// 0 for the message's own file, from 1 on for those of its items.
+        #[arg(long, value_name = "N")]
+        item: Option<u32>,
+        /// The company or import, where several have such a message.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+        /// original, mp3 or wav (voice; needs ffmpeg).
+        #[arg(long = "as", value_name = "FORM")]
+        convert: Option<String>,
+        /// The file to write (`-` is stdout).
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+/// Which files.
+#[derive(Args, Clone)]
+pub struct MediaFilter {
+    /// Of this company or import.
+    #[arg(long, value_name = "NAME")]
+    pub corp: Option<String>,
+    /// pending, fetching, stored or lost (repeatable).
+    #[arg(long, value_name = "STATUS")]
+    pub status: Vec<String>,
+    /// Of the message with this number.
+    #[arg(long)]
+    pub seq: Option<i64>,
+    /// Of this message.
+    #[arg(long, value_name = "ID")]
+    pub msgid: Option<String>,
 }
 
 #[derive(Subcommand)]

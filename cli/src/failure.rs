@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use huicun_engine::archive::HomeError;
+use huicun_engine::media::CatalogueError;
 use huicun_ffi_finance_sdk::worker::CallError;
 use huicun_indexer::ingest::pull::PullError;
 use huicun_indexer::ingest::retry::RetryError;
@@ -104,6 +105,12 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
     }
     if let Some(RetryError::Call { source, .. }) = error.downcast_ref::<RetryError>() {
         return Some(advice(source));
+    }
+    let of_media = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<CatalogueError>());
+    if let Some(hint) = of_media.and_then(CatalogueError::hint) {
+        return Some(hint.into());
     }
     match error.downcast_ref::<PullError>() {
         Some(PullError::Call { source, .. }) => return Some(advice(source)),

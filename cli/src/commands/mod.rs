@@ -6,6 +6,7 @@ mod doctor;
 mod import;
 mod keep;
 mod keys;
+mod media;
 mod pull;
 mod quarantine;
 mod rules;
@@ -38,7 +39,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Sql(options) => ask::sql(data, options).await,
         Command::Ledger(options) => ask::ledger(data, options).await,
         Command::Doctor(options) => doctor::doctor(data, config, &options).await,
-        Command::Serve(options) => serve::serve(data, &options).await,
+        Command::Media(what) => media::media(data, config, what).await,
+        Command::Serve(options) => serve::serve(data, config, &options).await,
         Command::Run(options) => serve::run(data, config, &options).await,
         Command::Verify(options) => keep::verify(data, &options).await,
         Command::Compact(options) => keep::compact(data, &options).await,

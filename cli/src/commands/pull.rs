@@ -14,7 +14,7 @@ use huicun_indexer::ingest::sink::Sink;
 use huicun_indexer::ingest::status::Watched;
 use huicun_indexer::maintenance::keep_in_order;
 
-use super::read_config;
+use super::{media, read_config};
 use crate::arguments::PullArguments;
 use crate::failure::{Failure, advice};
 use crate::signals;
@@ -24,7 +24,7 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
     let stop = Stop::default();
     let on_signal = stop.clone();
     signals::on_stop(move || on_signal.stop());
-    let companies = Companies::new(corps, &config.pull, &worker_command()?, data, &stop);
+    let companies = Companies::new(corps.clone(), &config.pull, &worker_command()?, data, &stop);
     let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
     let state = Arc::new(State::open(&home.state())?);
@@ -47,7 +47,13 @@ pub async fn pull(data: &Path, config: &Path, options: &PullArguments) -> Result
             stop.clone(),
         ));
     }
+    let fetching = match until {
+        Until::CaughtUp => None,
+        Until::Stopped => media::in_background(&home, &config, corps, &stop, companies.watched())?,
+    };
     let ended = companies.run(prepared, &home, sink, until).await;
+    stop.stop();
+    media::ended(fetching).await;
     report(&watched, &ended, started.elapsed().as_secs_f64());
     failures(ended)
 }

@@ -14,26 +14,29 @@ use huicun_indexer::ingest::status::Watched;
 use huicun_indexer::maintenance::{MaintenanceStatus, keep_in_order};
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
+use huicun_query_api::queries::media::MediaAccess;
 
 use super::pull::{failures, worker_command};
-use super::read_config;
+use super::{media, read_config};
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 use crate::signals;
 
-pub async fn serve(data: &Path, options: &ServeArguments) -> Result<(), Failure> {
+pub async fn serve(data: &Path, config: &Path, options: &ServeArguments) -> Result<(), Failure> {
     let home = Home::open(data)?;
+    let media = media::access(&home, config)?;
     let door = Door::open(&home, options).await?;
     let beside = Beside::Nothing {
         is_pull_unexpected: options.without_pull,
     };
-    door.answer(home, beside, Stop::default()).await
+    door.answer(home, media, beside, Stop::default()).await
 }
 
 pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result<(), Failure> {
-    let (config, corps) = read_config(config, &[])?;
+    let path = config;
+    let (config, corps) = read_config(path, &[])?;
     let stop = Stop::default();
-    let companies = Companies::new(corps, &config.pull, &worker_command()?, data, &stop);
+    let companies = Companies::new(corps.clone(), &config.pull, &worker_command()?, data, &stop);
     // Everything that can be refused is, before anything begins.
     let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
@@ -48,17 +51,20 @@ pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result
         callbacks: companies.callbacks(),
         maintenance,
     };
+    let fetching = media::in_background(&home, &config, corps, &stop, companies.watched())?;
     let pulled_into = home.clone();
     // A pull that ends by itself ends the server too: a service that only looks alive is worse.
     let pulling = tokio::spawn(async move {
         let until = Until::Stopped;
         companies.run(prepared, &pulled_into, sink, until).await
     });
-    let answered = door.answer(home, beside, stop.clone()).await;
+    let access = media::access(&home, path)?;
+    let answered = door.answer(home, access, beside, stop.clone()).await;
     stop.stop();
     let pulled = pulling
         .await
         .map_err(|e| Failure::failed(format!("the pull stopped unexpectedly: {e}")))?;
+    media::ended(fetching).await;
     failures(pulled)?;
     answered
 }
@@ -113,7 +119,13 @@ impl Door {
         })
     }
 
-    async fn answer(self, home: Home, beside: Beside, stop: Stop) -> Result<(), Failure> {
+    async fn answer(
+        self,
+        home: Home,
+        media: MediaAccess,
+        beside: Beside,
+        stop: Stop,
+    ) -> Result<(), Failure> {
         let archive = Archive::open(home, self.rules)?;
         archive.catch_up().await?;
         // A long first reading of all rows is no answer's business.
@@ -131,6 +143,7 @@ impl Door {
         let is_alone = pulls.is_empty();
         let api = Arc::new(Api {
             archive,
+            media,
             state: self.state,
             session_token: self.one_time.as_deref().map(tokens::hash),
             pulls,

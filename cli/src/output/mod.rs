@@ -252,6 +252,26 @@ pub fn write(table: &Table, about: &About, target: &Target) -> Result<(), Output
     }
 }
 
+/// Writes bytes that are no table, those of a media file, to the place of an answer; `-` is stdout.
+///
+/// # Errors
+/// `Write` leaves an existing file as it was.
+pub fn copy(input: &mut impl io::Read, file: &Path) -> Result<(), OutputError> {
+    let (place, outcome) = if file == Path::new("-") {
+        let mut out = io::stdout().lock();
+        let copied = io::copy(input, &mut out).and_then(|_| out.flush());
+        ("stdout".to_owned(), copied.map_err(Fault::from))
+    } else {
+        let copied = destination::replace(file, |out| Ok(io::copy(input, out).map(|_| ())?));
+        (format!("`{}`", file.display()), copied)
+    };
+    match outcome {
+        Err(fault) if fault.is_broken_pipe() => Ok(()),
+        Err(source) => Err(OutputError::Write { place, source }),
+        Ok(()) => Ok(()),
+    }
+}
+
 /// The wrong-usage checks of [`write`], to be made before a long question is asked.
 ///
 /// # Errors

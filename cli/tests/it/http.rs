@@ -116,7 +116,7 @@ fn with_a_token_configured_none_is_printed() {
     assert_eq!(server.running.line(), "", "something after the address");
 }
 
-const ROUTES: [(&str, &str); 8] = [
+const ROUTES: [(&str, &str); 10] = [
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
@@ -124,6 +124,8 @@ const ROUTES: [(&str, &str); 8] = [
     ("GET", "/v1/ledger"),
     ("POST", "/v1/sql"),
     ("PUT", "/v1/directory/employees"),
+    ("GET", "/v1/media"),
+    ("GET", "/v1/media/m1"),
     ("GET", "/metrics"),
 ];
 
@@ -769,6 +771,8 @@ fn the_description_names_every_route() {
         ("GET", "/v1/ledger"),
         ("POST", "/v1/sql"),
         ("PUT", "/v1/directory/{table}"),
+        ("GET", "/v1/media"),
+        ("GET", "/v1/media/{msgid}"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),

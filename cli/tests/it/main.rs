@@ -13,6 +13,7 @@ mod http;
 mod ingest;
 mod kill;
 mod ledger;
+mod media;
 mod naive;
 mod refusals;
 mod storage;

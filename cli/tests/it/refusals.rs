@@ -297,6 +297,8 @@ fn a_tape_is_made_into_a_new_folder_only() {
 #[test]
 fn the_second_writer_is_refused_politely_and_told_who_writes() {
     let run = pulled();
+    // What the first pull does by the way would look like a change by the second.
+    run.configure("[media]\nenabled = false\n");
     let file = run.path("messages.ndjson");
     let file = file.to_str().unwrap();
     let mut first = run.start(&["pull"]);

@@ -332,6 +332,7 @@ impl Server {
         Client {
             address: self.address.clone(),
             token: token.to_string(),
+            more_headers: String::new(),
         }
     }
 }
@@ -341,6 +342,7 @@ impl Server {
 pub struct Client {
     address: String,
     token: String,
+    more_headers: String,
 }
 
 /// What a server answered.
@@ -349,6 +351,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -393,6 +396,13 @@ impl Client {
         self.send("GET", path, b"")
     }
 
+    /// As [`Self::get`], with more header lines, each with its line end.
+    pub fn get_with(&self, path: &str, headers: &str) -> Answer {
+        let mut client = self.clone();
+        client.more_headers = headers.to_string();
+        client.get(path)
+    }
+
     /// One request; the path is sent as it is, so it must be percent-encoded.
     pub fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let mut request = self.open(method, path, body.len());
@@ -412,9 +422,9 @@ impl Client {
             token => format!("Authorization: Bearer {token}\r\n"),
         };
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{authorization}\
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{authorization}{}\
              Content-Length: {length}\r\n\r\n",
-            self.address
+            self.address, self.more_headers
         );
         stream.write_all(head.as_bytes()).unwrap();
         stream
@@ -462,7 +472,8 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     Answer {
         status: status.parse().unwrap(),
         headers,
-        body: String::from_utf8(body).unwrap(),
+        body: String::from_utf8_lossy(&body).into_owned(),
+        bytes: body,
     }
 }
 

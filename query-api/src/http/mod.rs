@@ -5,6 +5,7 @@ pub mod auth;
 pub mod callback;
 pub mod exposition;
 pub mod health;
+pub mod media;
 pub mod metrics;
 pub mod params;
 pub mod problem;

@@ -88,12 +88,36 @@ impl Problem {
 impl From<QuestionError> for Problem {
     fn from(error: QuestionError) -> Self {
         use huicun_engine::directory::DirectoryError;
+        use huicun_engine::media::convert::ConvertError;
         use huicun_engine::tables::SqlError;
         match &error {
             QuestionError::Parameter(detail) => Self::parameter(detail),
             QuestionError::NotFound { .. } => {
                 Self::new(StatusCode::NOT_FOUND, "not_found", error.to_string())
             }
+            QuestionError::MediaPending { .. } => {
+                Self::new(StatusCode::CONFLICT, "media_pending", error.to_string())
+            }
+            QuestionError::MediaLost { .. } => {
+                Self::new(StatusCode::GONE, "media_lost", error.to_string())
+            }
+            QuestionError::Convert(ConvertError::Missing(_)) => Self::new(
+                StatusCode::NOT_IMPLEMENTED,
+                "no_converter",
+                error.to_string(),
+            ),
+            QuestionError::Convert(ConvertError::NotAudio(_) | ConvertError::Refused(_)) => {
+                Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "not_convertible",
+                    error.to_string(),
+                )
+            }
+            QuestionError::Convert(ConvertError::TooSlow(_)) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too_slow",
+                error.to_string(),
+            ),
             QuestionError::Forbidden(detail) => {
                 Self::new(StatusCode::FORBIDDEN, "forbidden", *detail)
             }

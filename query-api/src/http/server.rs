@@ -24,8 +24,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, metrics, routes};
+use super::{auth, callback, health, media, metrics, routes};
 use crate::queries::Archive;
+use crate::queries::media::MediaAccess;
 
 /// Bytes of a request body: a directory table of some 100,000 rows.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -40,6 +41,8 @@ const FAREWELL_MAX: Duration = Duration::from_secs(5);
 pub struct Api {
     /// The archive that is asked.
     pub archive: Archive,
+    /// The files of messages.
+    pub media: MediaAccess,
     /// Tokens.
     pub state: State,
     /// SHA-256 of the one-time token of a server without configured tokens.
@@ -88,6 +91,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))
         .routes(routes!(callback::wecom_check, callback::wecom_note))
+        .routes(routes!(media::list_media))
+        .routes(routes!(media::get_media))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))

@@ -50,6 +50,31 @@ pub enum QuestionError {
     /// Facts could not be computed.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// The file of a message is not here yet.
+    #[error("the file of message `{msgid}` is not fetched yet ({status})")]
+    MediaPending {
+        /// Which message.
+        msgid: String,
+        /// `pending` or `fetching`.
+        status: &'static str,
+    },
+    /// The file of a message is gone for good, or was given up.
+    #[error("the file of message `{msgid}` is lost: {reason}")]
+    MediaLost {
+        /// Which message.
+        msgid: String,
+        /// One stable word.
+        reason: String,
+    },
+    /// A voice could not be converted.
+    #[error(transparent)]
+    Convert(#[from] huicun_engine::media::convert::ConvertError),
+    /// The media database cannot be used.
+    #[error(transparent)]
+    Media(#[from] huicun_engine::media::CatalogueError),
+    /// A media file cannot be read.
+    #[error(transparent)]
+    MediaFile(#[from] huicun_engine::media::store::StoreError),
     /// A background thread failed.
     #[error("the question was interrupted")]
     Interrupted,

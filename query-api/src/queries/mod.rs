@@ -8,6 +8,8 @@ pub mod error;
 pub mod holes;
 mod known_ledger;
 pub mod ledger;
+pub mod media;
+pub mod media_list;
 pub mod messages;
 pub mod page;
 pub mod search;
