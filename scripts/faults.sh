@@ -43,6 +43,8 @@ suites=(
     "sdk|test(/faults::sdk/)"
     "pages|test(/faults::odd_pages/)"
     "upkeep|test(/faults::upkeep/)"
+    "media|test(/media::many_files/) + test(/media::a_kill_or_an_error/)"
+    "bits|test(/storage::one_flipped/)"
     "model|test(/faults::model/)"
     "real|test(/real_library/)"
 )

@@ -2,6 +2,7 @@
 //! work of a process that goes on (compaction, vacuum, the scrubber).
 
 pub mod background;
+mod media;
 pub mod mend;
 pub mod scrub;
 pub mod sweep;

@@ -8,6 +8,7 @@ use huicun_engine::archive::verify::{Ask, Finding, Kind, Report, verify as verif
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::state::seal as database;
 
+use super::media::check_media;
 use crate::index::verify::{self as index, Contents};
 
 /// Where the scrubber stands, in the data directory.
@@ -42,6 +43,7 @@ pub async fn verify(home: &Home, days: Option<(NaiveDate, NaiveDate)>) -> Report
         report.merge(check_database(home, file));
     }
     check_small_files(home, &mut report);
+    report.merge(tokio::task::block_in_place(|| check_media(home)));
     let Some(view) = view else {
         return report;
     };
