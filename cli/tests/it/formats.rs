@@ -47,7 +47,7 @@ fn import(run: &Installation, more: &[&str], lines: &str) -> (i32, Value) {
 fn summary(lines: u64, archived: u64, quarantined: u64, duplicates: u64) -> Value {
     json!({
         "lines": lines, "archived": archived,
-        "quarantined": quarantined, "duplicates": duplicates,
+        "quarantined": quarantined, "duplicates": duplicates, "resumed": 0,
     })
 }
 

@@ -572,7 +572,7 @@ impl Table {
                 source,
             };
         let stats = statistics(&rows, self.layout.statistics);
-        let properties = self.writer_properties();
+        let properties = self.writer_properties(kind);
         let (name, bytes) = tokio::task::spawn_blocking(move || {
             let bytes = encode(&rows, properties)?;
             Ok::<_, parquet::errors::ParquetError>((
@@ -610,10 +610,15 @@ impl Table {
         }))
     }
 
-    fn writer_properties(&self) -> WriterProperties {
+    /// What comes in is packed quickly; what a compaction writes stays for years.
+    fn writer_properties(&self, kind: FileKind) -> WriterProperties {
+        let level = match kind {
+            FileKind::Part => 1,
+            FileKind::Sorted => 3,
+        };
         let mut properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(
-                ZstdLevel::try_new(3).expect("3 is a zstd level"),
+                ZstdLevel::try_new(level).expect("1 and 3 are zstd levels"),
             ))
             .set_max_row_group_row_count(Some(ROW_GROUP_ROWS_MAX))
             .set_statistics_enabled(EnabledStatistics::None)

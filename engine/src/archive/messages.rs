@@ -277,7 +277,7 @@ impl MessageWriter {
         }
         self.has_import_mark = import.as_ref().is_some_and(|mark| !mark.is_finished);
         let zone = self.zone;
-        let batches = tokio::task::spawn_blocking(move || to_batches(&kept, &zone))
+        let batches = tokio::task::spawn_blocking(move || to_batches(kept, &zone))
             .await
             .map_err(|e| TableError::File {
                 table: TABLE.into(),
@@ -404,9 +404,21 @@ impl MessageWriter {
     }
 }
 
-/// Rows as batches, each cut by day later; hashing and copying on all cores.
-fn to_batches(rows: &[MessageRow], zone: &Zone) -> Vec<RecordBatch> {
-    rows.par_chunks(ROWS_PER_BATCH)
+/// Rows as batches of one day each, hashing and copying on all cores. Rows are moved to their day
+/// before they become columns: cutting columns afterwards would copy all of them once more.
+fn to_batches(rows: Vec<MessageRow>, zone: &Zone) -> Vec<RecordBatch> {
+    let mut days: std::collections::BTreeMap<_, Vec<MessageRow>> = Default::default();
+    for row in rows {
+        days.entry(zone.day_of(row.msgtime_ms))
+            .or_default()
+            .push(row);
+    }
+    let parts: Vec<&[MessageRow]> = days
+        .values()
+        .flat_map(|rows| rows.chunks(ROWS_PER_BATCH))
+        .collect();
+    parts
+        .into_par_iter()
         .map(|rows| message::to_batch(rows, zone))
         .collect()
 }

@@ -9,6 +9,7 @@
 //! Each commit carries how many lines are in, so that an import that was interrupted goes on there
 //! when the same files are imported again, with the numbers that it would have given.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -31,14 +32,21 @@ struct Portions {
     block_bytes: usize,
     /// Rows of one commit: each costs one synced file for every day that it touches.
     commit_rows: usize,
+    /// Rows for each day that a commit touches, below which more are gathered first.
+    rows_per_day: usize,
 }
 
+/// Rows that are dropped soon leave their memory for the next: larger portions are slower.
 const PORTIONS: Portions = Portions {
-    block_bytes: 8 << 20,
-    commit_rows: 200_000,
+    block_bytes: 4 << 20,
+    commit_rows: 50_000,
+    rows_per_day: 1_000,
 };
+/// Rows that are gathered at most, however many days they touch.
+const GATHERED_ROWS_MAX: usize = 300_000;
+const DAY_MS: i64 = 86_400_000;
 /// Parsed blocks that wait for the commit before them.
-const QUEUED_BLOCKS_MAX: usize = 8;
+const QUEUED_BLOCKS_MAX: usize = 2;
 /// Bytes at either end of a file that tell it from others, beside its length.
 const FINGERPRINT_BYTES: u64 = 64 << 10;
 
@@ -160,7 +168,7 @@ async fn import_by(
         summary.lines += block.n_records;
         summary.resumed += block.n_resumed;
         gathered.add(block);
-        if gathered.is_full(portions.commit_rows) {
+        if gathered.is_full(portions) {
             let (rows, lines) = gathered.take();
             let done = sink
                 .append_import(&source, rows, mark(lines, false))
@@ -196,22 +204,32 @@ impl Summary {
 struct Gathered {
     rows: Vec<MessageRow>,
     n_bytes: usize,
+    /// Days that they touch, nearly: time zones do not matter for a count.
+    days: HashSet<i64>,
     lines: i64,
 }
 
 impl Gathered {
     fn add(&mut self, block: Block) {
         self.n_bytes += bytes_of(&block.rows);
+        let days = block
+            .rows
+            .iter()
+            .map(|row| row.msgtime_ms.div_euclid(DAY_MS));
+        self.days.extend(days);
         self.rows.extend(block.rows);
         self.lines = block.lines;
     }
 
-    fn is_full(&self, commit_rows: usize) -> bool {
-        self.rows.len() >= commit_rows || self.n_bytes >= COMMIT_BYTES_MAX
+    fn is_full(&self, portions: Portions) -> bool {
+        let n_rows = self.rows.len();
+        let enough = (self.days.len() * portions.rows_per_day).min(GATHERED_ROWS_MAX);
+        n_rows >= portions.commit_rows.max(enough) || self.n_bytes >= COMMIT_BYTES_MAX
     }
 
     fn take(&mut self) -> (Vec<MessageRow>, i64) {
         self.n_bytes = 0;
+        self.days.clear();
         (std::mem::take(&mut self.rows), self.lines)
     }
 }
@@ -388,10 +406,11 @@ impl Parser {
             .unwrap_or(0)
             .min(lines.len());
         let (known, new) = lines.split_at(n_in);
-        let rows: Vec<MessageRow> = new
-            .par_iter()
-            .enumerate()
-            .filter(|(_, line)| is_record(line))
+        let numbered = new.iter().enumerate().filter(|(_, line)| is_record(line));
+        // Known by number before the cores share them, so that each writes into its place.
+        let numbered: Vec<(usize, &[u8])> = numbered.map(|(at, line)| (at, *line)).collect();
+        let rows: Vec<MessageRow> = numbered
+            .into_par_iter()
             .map(|(index, line)| {
                 let number = first + (n_in + index) as i64 + 1;
                 let seq = self.base.saturating_add(number);

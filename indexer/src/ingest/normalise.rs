@@ -123,6 +123,14 @@ impl Unreadable {
 /// When the bytes are no JSON object even after the tolerant steps, or lack what a row
 /// cannot be without: an id and a time.
 pub fn normalise(bytes: &[u8]) -> Result<Normalised, Unreadable> {
+    normalise_hashed(bytes).map(|(normalised, _)| normalised)
+}
+
+/// As [`normalise`], with the [`content_hash`] of the same bytes: the JSON is judged once.
+///
+/// # Errors
+/// As [`normalise`].
+pub fn normalise_hashed(bytes: &[u8]) -> Result<(Normalised, [u8; 32]), Unreadable> {
     if bytes.len() > MESSAGE_BYTES_MAX {
         return Err(Unreadable::TooLarge);
     }
@@ -136,7 +144,7 @@ pub fn normalise(bytes: &[u8]) -> Result<Normalised, Unreadable> {
     }
     let normalised = columns(&Record::read(message), payload)?;
     debug_assert!(normalised.text.len() <= payload.len());
-    Ok(normalised)
+    Ok((normalised, hash::hash_of(message)))
 }
 
 /// The fields at the top of a message, found in one pass.

@@ -22,8 +22,8 @@ pub struct Origin {
 
 /// The row of decrypted bytes.
 pub fn of_plaintext(origin: &Origin, bytes: &[u8]) -> MessageRow {
-    match normalise::normalise(bytes) {
-        Ok(message) => MessageRow {
+    match normalise::normalise_hashed(bytes) {
+        Ok((message, hash)) => MessageRow {
             source: Arc::clone(&origin.source),
             seq: origin.seq,
             publickey_ver: origin.publickey_ver,
@@ -53,7 +53,7 @@ pub fn of_plaintext(origin: &Origin, bytes: &[u8]) -> MessageRow {
             status: Status::Ok,
             reason: None,
             envelope: None,
-            content_hash: short_hash(bytes),
+            content_hash: first_eight(hash),
         },
         Err(unreadable) => quarantined(origin, "", unreadable.reason(), bytes.to_vec()),
     }
@@ -81,13 +81,12 @@ pub fn quarantined(origin: &Origin, msgid: &str, reason: &str, envelope: Vec<u8>
         revokes_msgid: None,
         status: Status::Quarantined,
         reason: Some(reason.to_string()),
-        content_hash: short_hash(&envelope),
+        content_hash: first_eight(content_hash(&envelope)),
         envelope: Some(envelope),
     }
 }
 
-fn short_hash(bytes: &[u8]) -> i64 {
-    let hash = content_hash(bytes);
+fn first_eight(hash: [u8; 32]) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&hash[..8]);
     i64::from_be_bytes(first)

@@ -8,6 +8,7 @@ use crate::index::IndexError;
 const SMALL: Portions = Portions {
     block_bytes: 2000,
     commit_rows: 100,
+    rows_per_day: 1,
 };
 
 fn lines(n: usize) -> String {

@@ -16,16 +16,22 @@ pub fn content_hash(bytes: &[u8]) -> [u8; 32] {
     let readable = std::str::from_utf8(bytes)
         .ok()
         .and_then(|text| json::readable(text).ok());
-    let digest = match readable {
-        Some(text) => {
-            let mut canonical = Vec::with_capacity(text.len());
-            write(Json::trusted(&text), 0, &mut canonical);
-            digest(&SHA256, &canonical)
-        }
-        None => digest(&SHA256, bytes),
-    };
+    match readable {
+        Some(text) => hash_of(Json::trusted(&text)),
+        None => sha256(bytes),
+    }
+}
+
+/// The same for a message that was read already.
+pub(super) fn hash_of(message: Json<'_>) -> [u8; 32] {
+    let mut canonical = Vec::with_capacity(message.raw().len());
+    write(message, 0, &mut canonical);
+    sha256(&canonical)
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest.as_ref());
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
     hash
 }
 
@@ -34,13 +40,13 @@ pub fn content_hash(bytes: &[u8]) -> [u8; 32] {
 fn write(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
     if depth >= DEPTH_MAX {
         // No message of WeCom is so deep; the spelling may matter there.
-        write_string('r', value.raw(), out);
+        write_string(b'r', value.raw(), out);
     } else if value.is_object() {
         let mut fields: Vec<_> = value.fields().collect();
         fields.sort_by(|(a, _), (b, _)| a.cmp(b));
         out.push(b'{');
         for (key, field) in fields {
-            write_string('k', &key, out);
+            write_string(b'k', &key, out);
             write(field, depth + 1, out);
         }
         out.push(b'}');
@@ -51,24 +57,41 @@ fn write(value: Json<'_>, depth: usize, out: &mut Vec<u8>) {
         }
         out.push(b']');
     } else if value.is_string() {
-        write_string('s', &value.text().unwrap_or_default(), out);
+        write_string(b's', &value.text().unwrap_or_default(), out);
     } else if let Some(spelling) = value.text() {
         write_number(&spelling, out);
     } else {
-        write_string('w', value.raw(), out);
+        write_string(b'w', value.raw(), out);
     }
 }
 
-fn write_string(kind: char, content: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(format!("{kind}{}:", content.len()).as_bytes());
+fn write_string(kind: u8, content: &str, out: &mut Vec<u8>) {
+    out.push(kind);
+    write_decimal(content.len(), out);
+    out.push(b':');
     out.extend_from_slice(content.as_bytes());
+}
+
+/// In place: this runs for every string of every message.
+fn write_decimal(mut number: usize, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
 }
 
 /// The number's sign, its digits without zeros at either end, and the power of ten that
 /// they are multiplied by: exact, and the same for every spelling.
 fn write_number(spelling: &str, out: &mut Vec<u8>) {
     let Some((digits, exponent)) = parse_number(spelling) else {
-        return write_string('r', spelling, out);
+        return write_string(b'r', spelling, out);
     };
     out.push(b'n');
     if digits.is_empty() {
