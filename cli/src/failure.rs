@@ -83,7 +83,16 @@ fn told(error: &anyhow::Error) -> String {
 /// What Linux says of a full disk; the layers between keep only its words.
 const DISK_FULL: &str = "No space left on device";
 
+/// What Tantivy says when its writing thread met an error of the file system, which it keeps to
+/// itself.
+const INDEX_KILLED: &str = "index writer was killed";
+
 fn hint_of(error: &anyhow::Error) -> Option<String> {
+    if error.to_string().contains(INDEX_KILLED) {
+        let next = "the search index could not be written; most often the disk is full: make room \
+                    and start again. No message is lost, and the index is brought forward then";
+        return Some(next.into());
+    }
     if error.to_string().contains(DISK_FULL) {
         let next = "the disk is full: make room and start again; the cursor has not moved past \
                     anything that is not stored";

@@ -77,7 +77,9 @@ pub(super) fn failures(ended: Vec<Ended>) -> Result<(), Failure> {
         return Ok(());
     };
     let rest: Vec<_> = failed.collect();
-    if n_all == 1 {
+    // What the archive refuses is no company's: it ended all of them.
+    let is_of_archive = matches!(error, PullError::Sink(_));
+    if n_all == 1 || is_of_archive {
         return Err(error.into());
     }
     let mut told = format!("{} of {n_all} companies failed", rest.len() + 1);
