@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -125,7 +126,13 @@ impl Home {
             let path = root.to_path_buf();
             move |source| HomeError::Io { what, path, source }
         };
-        std::fs::create_dir_all(root).map_err(io("create"))?;
+        // A company's chats: for this account alone, unless the operator made the folder himself.
+        if let Some(parent) = root.parent() {
+            std::fs::create_dir_all(parent).map_err(io("create"))?;
+        }
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o700);
+        private.create(root).map_err(io("create"))?;
         let root = root.canonicalize().map_err(io("resolve"))?;
         let marker = Marker {
             product: "huicun".into(),
