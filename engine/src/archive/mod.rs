@@ -2,6 +2,7 @@
 //! table with its cursor. Nothing here knows roles, rules or metrics.
 
 pub mod compact;
+mod data_file;
 pub mod delivery;
 pub mod delta;
 pub mod file_reader;
