@@ -25,9 +25,9 @@ use huicun_testdata::demo::{DemoOptions, write_messages};
 /// and new half are there for a moment.
 const BYTES_PER_KNOWN: u64 = 52;
 /// What comes and goes: merges of the index, batches under way, the allocator.
-const SLACK_MIB: u64 = 192;
+const SLACK_MIB: u64 = 128;
 /// Nothing that a pull does may need more, whatever the number of messages up to ten million.
-const PROCESS_MIB_MAX: u64 = 1536;
+const PROCESS_MIB_MAX: u64 = 896;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const N_TENTHS: usize = 10;
