@@ -13,12 +13,13 @@ use huicun_engine::archive::fsync_store::sync_directory;
 use huicun_engine::archive::{Table, TableError};
 use huicun_semantics::conversation::conversations_of;
 use serde::{Deserialize, Serialize};
+use tantivy::indexer::UserOperation;
 use tantivy::schema::TantivyDocument;
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexSettings, IndexWriter, TantivyError};
 
 use super::analyser::Characters;
-use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, Stored};
+use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, StoredRef};
 use super::sealed::SealedDirectory;
 
 /// Memory of the index writer, bytes; it writes a segment when this is full.
@@ -27,6 +28,9 @@ const WRITER_MEMORY_BYTES: usize = 192 << 20;
 /// becomes visible and a crash repeats little. More (600,000 was tried) saves dictionaries but
 /// leaves more to be written after the last row.
 const DOCUMENTS_PER_COMMIT: u64 = 200_000;
+/// Documents that are handed to the writer's thread together: one wakes it for each hand-over. Its
+/// queue holds 10,000 hand-overs, so that more would be much memory.
+const DOCUMENTS_PER_SEND: usize = 8;
 
 /// Pairs of room and person that are remembered; past it they are forgotten and written again.
 const SEEN_IN_ROOM_MAX: usize = 1_000_000;
@@ -270,6 +274,7 @@ impl Follower {
         let to = column(batch, "to_ids").as_list::<i32>();
         let to_values: &StringArray = to.values().as_string();
         let mut n = 0;
+        let mut unsent = Vec::with_capacity(DOCUMENTS_PER_SEND);
         for row in 0..batch.num_rows() {
             if status.value(row) != "ok" {
                 continue;
@@ -277,46 +282,46 @@ impl Follower {
             let receivers: Vec<&str> = (to.value_offsets()[row]..to.value_offsets()[row + 1])
                 .map(|i| to_values.value(i as usize))
                 .collect();
-            let stored = Stored {
-                source: source.value(row).into(),
+            let document = self.document(&StoredRef {
+                source: source.value(row),
                 seq: seq.value(row),
-                msgid: msgid.value(row).into(),
+                msgid: msgid.value(row),
                 at: at.value(row) / 1000,
-                from: from.value(row).into(),
-                to: receivers.iter().map(|id| id.to_string()).collect(),
-                room: room.value(row).into(),
-                msgtype: msgtype.value(row).into(),
-                text: text.value(row).into(),
-            };
-            let document = self.document(&stored, &receivers);
-            self.writer.add_document(document)?;
+                from: from.value(row),
+                to: &receivers,
+                room: room.value(row),
+                msgtype: msgtype.value(row),
+                text: text.value(row),
+            });
+            unsent.push(UserOperation::Add(document));
+            if unsent.len() == DOCUMENTS_PER_SEND {
+                self.writer.run(unsent.drain(..))?;
+            }
             n += 1;
         }
+        self.writer.run(unsent)?;
         Ok(n)
     }
 
-    fn document(&mut self, stored: &Stored, receivers: &[&str]) -> TantivyDocument {
+    fn document(&mut self, stored: &StoredRef<'_>) -> TantivyDocument {
         let fields = &*FIELDS;
         let mut document = TantivyDocument::default();
-        document.add_text(fields.text, &stored.text);
+        document.add_text(fields.text, stored.text);
         document.add_i64(fields.at, stored.at);
         document.add_i64(fields.seq, stored.seq);
-        document.add_u64(
-            fields.tie,
-            super::search::tie(&stored.source, &stored.msgid),
-        );
-        for conversation in conversations_of(&stored.from, receivers, &stored.room) {
+        document.add_u64(fields.tie, super::search::tie(stored.source, stored.msgid));
+        for conversation in conversations_of(stored.from, stored.to, stored.room) {
             document.add_text(fields.conversation, conversation);
         }
-        document.add_text(fields.from, &stored.from);
-        document.add_text(fields.msgtype, &stored.msgtype);
-        let people = std::iter::once(stored.from.as_str()).chain(receivers.iter().copied());
+        document.add_text(fields.from, stored.from);
+        document.add_text(fields.msgtype, stored.msgtype);
+        let people = std::iter::once(stored.from).chain(stored.to.iter().copied());
         for person in people.filter(|id| !id.is_empty()) {
             document.add_text(fields.person, person);
             if stored.room.is_empty() {
                 continue;
             }
-            if self.seen_in_room.is_new(&stored.room, person) {
+            if self.seen_in_room.is_new(stored.room, person) {
                 document.add_text(fields.room_person, format!("{}\0{person}", stored.room));
                 document.add_text(fields.person_room, format!("{person}\0{}", stored.room));
             }

@@ -14,14 +14,14 @@ use huicun_engine::archive::seal::{Seal, open_text};
 use huicun_engine::archive::verify::{Finding, Kind, Report};
 use huicun_engine::archive::{Table, TableError};
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tantivy::schema::TantivyDocument;
 use tantivy::schema::document::Value;
 use tantivy::{Index, Searcher, SegmentReader};
 
 use super::IndexError;
 use super::follow::{self, Watermark};
-use super::schema::FIELDS;
+use super::schema::{FIELDS, StoredRef};
 
 /// Seqs of one source whose messages are summed together.
 const STRETCH: i64 = 1024;
@@ -50,20 +50,6 @@ type Sums = HashMap<String, HashMap<i64, Sum>>;
 #[derive(Debug, Default)]
 pub struct Contents {
     sums: Mutex<Sums>,
-}
-
-/// A message as it is stored in the index (`schema::Stored`), borrowed.
-#[derive(Serialize)]
-struct StoredRef<'a> {
-    source: &'a str,
-    seq: i64,
-    msgid: &'a str,
-    at: i64,
-    from: &'a str,
-    to: &'a [&'a str],
-    room: &'a str,
-    msgtype: &'a str,
-    text: &'a str,
 }
 
 /// Where a stored document belongs.
@@ -489,41 +475,4 @@ fn tell(open: Option<(Kind, String, i64, i64)>, report: &mut Report) {
         _ => "the index shows these messages otherwise than the table has them",
     };
     report.find(Finding::new(kind, detail).of(&source).seqs(from, to));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::schema::Stored;
-    use super::*;
-
-    #[test]
-    fn a_borrowed_message_is_written_as_the_stored_one() {
-        let stored = Stored {
-            source: "corp".into(),
-            seq: 7,
-            msgid: "m".into(),
-            at: 9,
-            from: "a".into(),
-            to: vec!["b".into(), "c\"".into()],
-            room: "r".into(),
-            msgtype: "text".into(),
-            text: "您好\n".into(),
-        };
-        let to = ["b", "c\""];
-        let borrowed = StoredRef {
-            source: "corp",
-            seq: 7,
-            msgid: "m",
-            at: 9,
-            from: "a",
-            to: &to,
-            room: "r",
-            msgtype: "text",
-            text: "您好\n",
-        };
-        assert_eq!(
-            serde_json::to_vec(&stored).unwrap(),
-            serde_json::to_vec(&borrowed).unwrap()
-        );
-    }
 }

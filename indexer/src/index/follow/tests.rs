@@ -1,6 +1,7 @@
 //! The index follows the table through compactions, lost files and other tables, and holds each
 //! message once.
 
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use huicun_engine::archive::verify::{Ask, Kind, Report, verify as verify_archive
 use huicun_engine::archive::{Home, MessageRow, MessageWriter, Status, messages};
 use huicun_semantics::time::Zone;
 use tantivy::Term;
+use tantivy::query::RangeQuery;
 
+use super::super::schema::Stored;
 use super::super::verify;
 use super::*;
 
@@ -163,8 +166,9 @@ async fn a_document_that_is_missing_or_twice_is_named_by_its_seq() {
     let index = open(&folder).unwrap().unwrap();
     let payload = index.load_metas().unwrap().payload.unwrap();
     let mut writer: IndexWriter = index.writer_with_num_threads(1, 20_000_000).unwrap();
-    let at = Term::from_field_i64(FIELDS.at, 1_700_000_000_003);
-    writer.delete_term(at);
+    let at = Bound::Included(Term::from_field_i64(FIELDS.at, 1_700_000_000_003));
+    let gone = RangeQuery::new(at.clone(), at);
+    writer.delete_query(Box::new(gone)).unwrap();
     let searcher = index.reader().unwrap().searcher();
     let stored = Stored {
         source: "corp".into(),
