@@ -12,7 +12,6 @@ use huicun_semantics::time::Zone;
 use tantivy::Term;
 use tantivy::query::RangeQuery;
 
-use super::super::schema::Stored;
 use super::super::verify;
 use super::*;
 
@@ -170,16 +169,16 @@ async fn a_document_that_is_missing_or_twice_is_named_by_its_seq() {
     let gone = RangeQuery::new(at.clone(), at);
     writer.delete_query(Box::new(gone)).unwrap();
     let searcher = index.reader().unwrap().searcher();
-    let stored = Stored {
-        source: "corp".into(),
+    let stored = StoredRef {
+        source: "corp",
         seq: 5,
-        msgid: "m5".into(),
+        msgid: "m5",
         at: 1_700_000_000_005,
-        from: "zhangsan".into(),
-        to: vec!["wm1".into(), "wm2".into()],
-        room: String::new(),
-        msgtype: "text".into(),
-        text: "您好".into(),
+        from: "zhangsan",
+        to: &["wm1", "wm2"],
+        room: "",
+        msgtype: "text",
+        text: "您好",
     };
     let mut again = TantivyDocument::default();
     again.add_i64(FIELDS.at, stored.at);
