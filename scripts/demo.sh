@@ -48,6 +48,8 @@ sdk_library = "$bin/libhuicun_simulator.so"
 1 = "tape/keys/v1.pem"
 2 = "tape/keys/v2.pem"
 TOML
+# It holds a secret; `huicun doctor` warns of one that others can read.
+chmod 600 "$dir/huicun.toml"
 
 say "3. pull it through the SDK's C interface: unseal, decrypt, archive, index"
 export FINANCE_SDK_TAPE="$PWD/$dir/tape"

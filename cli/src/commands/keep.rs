@@ -80,8 +80,10 @@ pub async fn verify(data: &Path, options: &VerifyArguments) -> Result<(), Failur
         return Ok(());
     }
     let n = report.findings.len() as u64 + report.n_more;
-    Err(Failure::failed(format!("{n} findings"))
-        .hint("docs/reference/verify.md tells for each kind what it means and how to mend it"))
+    Err(
+        Failure::failed(format!("something is wrong; findings: {n}"))
+            .hint("docs/reference/verify.md tells for each kind what it means and how to mend it"),
+    )
 }
 
 fn table(report: &Report) -> Table {
