@@ -3,5 +3,6 @@
 
 pub mod conversations;
 pub mod facts;
+pub mod period;
 
 pub use facts::Facts;
