@@ -242,7 +242,7 @@ proptest! {
                     && last.answer == timer.answer
                     && messages[last.start].at_ms <= fired_ms
             };
-            let expected = lasts.iter().filter(by_then).next_back().unwrap().start;
+            let expected = lasts.iter().rfind(by_then).unwrap().start;
             prop_assert_eq!(shown(&messages, timer, TimerFrom::First, fired_ms), expected);
         }
     }
