@@ -1,10 +1,13 @@
-//! Working time against the results of other tools, where `../shared/data` is at hand (semantics 6).
+//! Working time against the results of other tools, and long lists of words, where `../shared/data`
+//! is at hand (semantics 6, 8).
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate};
 use huicun_semantics::calendar::{Calendar, Hours, parse_range};
 use huicun_semantics::time::Zone;
+use huicun_semantics::words::{WordMatch, WordRule, Words};
 use serde_json::Value;
 
 fn shared_data() -> Option<PathBuf> {
@@ -80,4 +83,47 @@ fn working_time_is_that_of_peers() {
         let zone = Zone::parse(case["tz"].as_str().unwrap_or("UTC")).unwrap();
         assert_working(case, &Calendar::new(weekly, []).unwrap(), zone);
     }
+}
+
+#[test]
+fn fifty_thousand_words_are_found_where_a_set_of_them_says() {
+    let Some(data) = shared_data() else { return };
+    let lines = |file: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(data.join("words").join(file)).unwrap();
+        text.lines().map(str::to_owned).collect()
+    };
+    let listed = lines("dict_ecommerce.txt");
+    let set: HashSet<&str> = listed.iter().map(String::as_str).collect();
+    let n_chars_max = listed
+        .iter()
+        .map(|word| word.chars().count())
+        .max()
+        .unwrap();
+    let rule = WordRule {
+        words: &listed,
+        match_: WordMatch::Exact,
+    };
+    let words = Words::new(&[rule]);
+    let mut n_hits = 0;
+    for texts in listed.chunks(8).step_by(40) {
+        let text = texts.concat();
+        let chars: Vec<char> = text.chars().collect();
+        let mut expected = HashSet::new();
+        for start in 0..chars.len() {
+            for end in start + 1..=chars.len().min(start + n_chars_max) {
+                let part: String = chars[start..end].iter().collect();
+                if set.contains(part.as_str()) {
+                    expected.insert((start, end));
+                }
+            }
+        }
+        let found: HashSet<_> = words
+            .hits(&text)
+            .iter()
+            .map(|hit| (hit.start, hit.end))
+            .collect();
+        assert_eq!(found, expected, "{text}");
+        n_hits += found.len();
+    }
+    assert!(n_hits > 1_000, "only {n_hits} hits");
 }
