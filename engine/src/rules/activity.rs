@@ -1,6 +1,6 @@
 //! `[group_activity]`: when a group and its customers are active (群活跃度, semantics 10.6).
 
-use huicun_semantics::activity as law;
+use huicun_semantics::activity::{self as law, Measure, Op};
 use serde::{Deserialize, Serialize};
 
 /// `[group_activity]`.
@@ -39,61 +39,23 @@ pub struct Threshold {
     pub value: f64,
 }
 
-/// `measure` of a condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Messages in that group.
-    Messages,
-    /// Views of material.
-    MaterialViews,
-    /// Shares of material.
-    MaterialShares,
-    /// Seconds spent on material.
-    MaterialDwellSeconds,
-    /// Orders.
-    Orders,
-}
-
-/// How two numbers are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Op {
-    /// More.
-    #[serde(rename = ">")]
-    Gt,
-    /// As much or more.
-    #[serde(rename = ">=")]
-    Ge,
-    /// Less.
-    #[serde(rename = "<")]
-    Lt,
-    /// As much or less.
-    #[serde(rename = "<=")]
-    Le,
-    /// As much.
-    #[serde(rename = "=")]
-    Eq,
-}
-
 impl Default for GroupActivity {
     fn default() -> Self {
         Self {
             window_days: 7,
-            conditions: vec![Condition {
-                measure: Measure::Messages,
-                op: Op::Ge,
-                value: 1.0,
-            }],
-            activity_ratio: Threshold {
-                op: Op::Ge,
-                value: 0.14,
-            },
-            speech_ratio: Threshold {
-                op: Op::Gt,
-                value: 0.01,
-            },
+            conditions: vec![of_law(law::DEFAULT_CONDITION)],
+            activity_ratio: threshold(law::DEFAULT_ACTIVITY),
+            speech_ratio: threshold(law::DEFAULT_SPEECH),
         }
     }
+}
+
+fn of_law(law::Condition { measure, op, value }: law::Condition) -> Condition {
+    Condition { measure, op, value }
+}
+
+fn threshold(law::Threshold { op, value }: law::Threshold) -> Threshold {
+    Threshold { op, value }
 }
 
 impl GroupActivity {
@@ -101,55 +63,22 @@ impl GroupActivity {
     pub fn law_conditions(&self) -> Vec<law::Condition> {
         let conditions = self.conditions.iter();
         conditions
-            .map(|condition| law::Condition {
-                measure: condition.measure.into(),
-                op: condition.op.into(),
-                value: condition.value,
-            })
+            .map(|&Condition { measure, op, value }| law::Condition { measure, op, value })
             .collect()
     }
 }
 
 impl Threshold {
-    /// Whether a ratio keeps it; one that cannot be computed does not.
+    /// The threshold as the law takes it.
+    pub fn law(&self) -> law::Threshold {
+        law::Threshold {
+            op: self.op,
+            value: self.value,
+        }
+    }
+
+    /// Whether a ratio keeps it; one over nothing does not.
     pub fn holds(&self, ratio: Option<f64>) -> bool {
-        ratio.is_some_and(|ratio| self.op.holds(ratio, self.value))
-    }
-}
-
-impl Op {
-    /// Whether `left op right`.
-    pub fn holds(self, left: f64, right: f64) -> bool {
-        match self {
-            Self::Gt => left > right,
-            Self::Ge => left >= right,
-            Self::Lt => left < right,
-            Self::Le => left <= right,
-            Self::Eq => left == right,
-        }
-    }
-}
-
-impl From<Op> for law::Op {
-    fn from(op: Op) -> Self {
-        match op {
-            Op::Gt => Self::Gt,
-            Op::Ge => Self::Ge,
-            Op::Lt => Self::Lt,
-            Op::Le => Self::Le,
-            Op::Eq => Self::Eq,
-        }
-    }
-}
-
-impl From<Measure> for law::Measure {
-    fn from(measure: Measure) -> Self {
-        match measure {
-            Measure::Messages => Self::Messages,
-            Measure::MaterialViews => Self::MaterialViews,
-            Measure::MaterialShares => Self::MaterialShares,
-            Measure::MaterialDwellSeconds => Self::MaterialDwellSeconds,
-            Measure::Orders => Self::Orders,
-        }
+        self.law().holds(ratio)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{Datelike, NaiveDate, Weekday};
+use chrono::NaiveDate;
 use huicun_semantics::calendar::Calendar;
 use serde::{Deserialize, Serialize};
 
@@ -104,17 +104,26 @@ pub enum DayName {
     Sun,
 }
 
-impl From<Weekday> for DayName {
-    fn from(day: Weekday) -> Self {
-        match day {
-            Weekday::Mon => Self::Mon,
-            Weekday::Tue => Self::Tue,
-            Weekday::Wed => Self::Wed,
-            Weekday::Thu => Self::Thu,
-            Weekday::Fri => Self::Fri,
-            Weekday::Sat => Self::Sat,
-            Weekday::Sun => Self::Sun,
-        }
+impl DayName {
+    /// The days of the week, Monday first.
+    pub const ALL: [Self; 7] = [
+        Self::Mon,
+        Self::Tue,
+        Self::Wed,
+        Self::Thu,
+        Self::Fri,
+        Self::Sat,
+        Self::Sun,
+    ];
+
+    /// The name as the file writes it.
+    pub fn as_str(self) -> &'static str {
+        ["mon", "tue", "wed", "thu", "fri", "sat", "sun"][self as usize]
+    }
+
+    /// The day of a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|day| day.as_str() == name)
     }
 }
 
@@ -191,9 +200,6 @@ impl Weekly {
 }
 
 impl CalendarSettings {
-    /// The days of the week that the rules file names, Monday first.
-    pub const DAY_KEYS: [&'static str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-
     /// The hours of an exception's day; none when it is off.
     pub fn hours_of<'a>(&'a self, exception: &'a Exception) -> &'a [Hours] {
         match (&exception.hours, exception.as_) {
@@ -210,34 +216,19 @@ impl CalendarSettings {
         let weekly = self.weekly.days().map(minutes);
         let exceptions = self.exceptions.iter();
         let exceptions = exceptions.map(|e| (e.date, minutes(self.hours_of(e))));
-        Calendar::new(weekly, exceptions).unwrap_or_else(|_| {
-            let never: [Vec<(u16, u16)>; 7] = Default::default();
-            Calendar::new(never, []).expect("a calendar without hours has none that are wrong")
-        })
+        Calendar::new(weekly, exceptions).unwrap_or_default()
     }
 
-    /// The day of the week whose hours a make-up day takes when nothing else is said: its own if
-    /// that has hours, else the first of the week that has.
-    pub fn make_up_as(&self, date: NaiveDate) -> Option<DayName> {
-        let own = DayName::from(date.weekday());
-        let order = [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri];
-        let named = order.into_iter().map(DayName::from);
-        std::iter::once(own)
-            .chain(named)
+    /// The day of the week whose hours a make-up day takes when nothing else is said: the first
+    /// from Monday on that has any.
+    pub fn make_up_as(&self) -> Option<DayName> {
+        DayName::ALL
+            .into_iter()
             .find(|day| !self.weekly.of(*day).is_empty())
     }
 }
 
-/// Ranges as minutes: sorted, those that touch as one, as the law wants them.
+/// Ranges as the law takes them.
 fn minutes(hours: &[Hours]) -> Vec<(u16, u16)> {
-    let mut sorted = hours.to_vec();
-    sorted.sort_unstable();
-    let mut joined: Vec<(u16, u16)> = Vec::with_capacity(sorted.len());
-    for Hours { from, to } in sorted {
-        match joined.last_mut() {
-            Some(last) if last.1 == from => last.1 = to,
-            _ => joined.push((from, to)),
-        }
-    }
-    joined
+    hours.iter().map(|range| (range.from, range.to)).collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use super::calendar::{CalendarSettings, Exception, Hours};
+use super::calendar::{DayName, Exception, Hours};
 use super::place::Path;
 use super::revisit::CalendarRule;
 use super::timeout::RuleSettings;
@@ -96,7 +96,11 @@ fn check_named(rules: &Rules, name: &str, path: Path) -> Checked {
     if rules.calendar.iter().any(|calendar| calendar.name == name) {
         return Ok(());
     }
-    let known: Vec<String> = rules.calendar.iter().map(|c| format!("`{}`", c.name)).collect();
+    let known: Vec<String> = rules
+        .calendar
+        .iter()
+        .map(|c| format!("`{}`", c.name))
+        .collect();
     let known = match known.is_empty() {
         true => "there is none".into(),
         false => format!("there are {}", known.join(", ")),
@@ -136,8 +140,9 @@ fn check_calendars(rules: &Rules) -> Checked {
     for (number, calendar) in rules.calendar.iter().enumerate() {
         let path = path.item(number);
         check_name(&calendar.name, NAME_CHARS_MAX, path.key("name"))?;
-        for (key, hours) in CalendarSettings::DAY_KEYS.iter().zip(calendar.weekly.days()) {
-            check_hours(hours, &path.key("weekly").key(key))?;
+        for day in DayName::ALL {
+            let path = path.key("weekly").key(day.as_str());
+            check_hours(calendar.weekly.of(day), &path)?;
         }
         check_exceptions(&calendar.exceptions, &path.key("exceptions"))?;
     }
@@ -226,7 +231,10 @@ fn check_timeout(rules: &Rules) -> Checked {
 fn check_levels(rule: &RuleSettings, path: &Path) -> Checked {
     let n = rule.levels.len();
     if n == 0 || n > LEVELS_MAX {
-        let problem = format!("a rule has 1 to {LEVELS_MAX} levels, `{}` has {n}", rule.name);
+        let problem = format!(
+            "a rule has 1 to {LEVELS_MAX} levels, `{}` has {n}",
+            rule.name
+        );
         return wrong(path.clone(), problem);
     }
     let mut before = None;
@@ -237,9 +245,8 @@ fn check_levels(rule: &RuleSettings, path: &Path) -> Checked {
                 return wrong(path, format!("expected 1 to {MINUTES_MAX} minutes"));
             }
             Some(before) if minutes <= before => {
-                let problem = format!(
-                    "the minutes of levels rise strictly; {minutes} comes after {before}"
-                );
+                let problem =
+                    format!("the minutes of levels rise strictly; {minutes} comes after {before}");
                 return wrong(path, problem);
             }
             _ => before = Some(minutes),
@@ -266,7 +273,11 @@ fn check_revisit(rules: &Rules) -> Checked {
         |day| format!("day {day}"),
     )?;
     let usual = revisit.usual_days();
-    let further = revisit.days.iter().enumerate().filter(|(_, day)| !usual.contains(day));
+    let further = revisit
+        .days
+        .iter()
+        .enumerate()
+        .filter(|(_, day)| !usual.contains(day));
     if let Some((number, _)) = further.skip(FURTHER_DAYS_MAX).next() {
         let problem = format!("at most {FURTHER_DAYS_MAX} days beside {usual:?}");
         return wrong(days.item(number), problem);
@@ -359,9 +370,15 @@ pub fn warnings(
     let mut told = Vec::new();
     for calendar in &rules.calendar {
         let has_hours = calendar.weekly.days().iter().any(|day| !day.is_empty())
-            || calendar.exceptions.iter().any(|e| !calendar.hours_of(e).is_empty());
+            || calendar
+                .exceptions
+                .iter()
+                .any(|e| !calendar.hours_of(e).is_empty());
         if !has_hours {
-            told.push(format!("the calendar `{}` has no working hours", calendar.name));
+            told.push(format!(
+                "the calendar `{}` has no working hours",
+                calendar.name
+            ));
         }
     }
     if !rules.behaviour.sensitive_word.enabled
@@ -379,7 +396,12 @@ pub fn warnings(
     let behaviours = BehaviourKind::ALL.into_iter().map(|kind| {
         let section = rules.behaviour.of(kind);
         let place = format!("behaviour.{}", kind.as_str());
-        (place, &section.employees, &section.departments, section.notify.iter().collect())
+        (
+            place,
+            &section.employees,
+            &section.departments,
+            section.notify.iter().collect(),
+        )
     });
     let mut seen = HashSet::new();
     for (place, employees, departments, notify) in timeouts.chain(behaviours) {
@@ -395,7 +417,9 @@ pub fn warnings(
         }
         for id in departments {
             if !knows_department(id) && seen.insert(("department", id)) {
-                told.push(format!("{place}: the directory has no department `{id}` yet"));
+                told.push(format!(
+                    "{place}: the directory has no department `{id}` yet"
+                ));
             }
         }
     }

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use serde::Serialize;
 use toml::Table;
+use toml::de::{DeTable, DeValue};
 
-use super::place::{self, Path};
+use super::place;
 use super::{BehaviourKind, Rules, check};
 
 /// A rules file that is not taken: what is wrong, and where.
@@ -84,7 +85,9 @@ impl Rules {
                 })*
             };
         }
-        take!(timezone, dialogue, closing, reply, calendar, timeout, revisit, sensitive);
+        take!(
+            timezone, dialogue, closing, reply, calendar, timeout, revisit, sensitive
+        );
         take!(group_activity);
         let kinds = named.get("behaviour").and_then(toml::Value::as_table);
         let names = |kind: BehaviourKind| kinds.is_some_and(|k| k.contains_key(kind.as_str()));
@@ -116,7 +119,8 @@ impl Rules {
     /// The rules as a rules file, every key of every section.
     pub fn to_toml(&self) -> String {
         let sections = self.sections();
-        let texts: Vec<&str> = sections.iter().map(|(_, text)| text.as_str()).collect();
+        let texts = sections.iter().map(|(_, text)| text.as_str());
+        let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
         texts.join("\n")
     }
 
@@ -131,18 +135,32 @@ impl Rules {
         add("dialogue", section("[dialogue]", &self.dialogue));
         add("closing", section("[closing]", &self.closing));
         add("reply", section("[reply]", &self.reply));
-        add("calendar", self.calendar.iter().map(calendar_text).collect::<Vec<_>>().join("\n"));
+        add(
+            "calendar",
+            self.calendar
+                .iter()
+                .map(calendar_text)
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
         add("timeout", self.timeout_text());
         add("revisit", section("[revisit]", &self.revisit));
         let words = self.sensitive.rule.iter();
-        let words: Vec<String> = words.map(|rule| section("[[sensitive.rule]]", rule)).collect();
+        let words: Vec<String> = words
+            .map(|rule| section("[[sensitive.rule]]", rule))
+            .collect();
         add("sensitive", words.join("\n"));
         for kind in BehaviourKind::ALL {
             let name = format!("behaviour.{}", kind.as_str());
-            add(&name, section(&format!("[{name}]"), self.behaviour.of(kind)));
+            add(
+                &name,
+                section(&format!("[{name}]"), self.behaviour.of(kind)),
+            );
         }
-        add("group_activity", section("[group_activity]", &self.group_activity));
-        // Join without blank lines for sections that say nothing.
+        add(
+            "group_activity",
+            section("[group_activity]", &self.group_activity),
+        );
         found
     }
 
@@ -182,8 +200,7 @@ fn calendar_text(calendar: &super::CalendarSettings) -> String {
 /// apart, are left out.
 fn section(heading: &str, of: &impl Serialize) -> String {
     let mut text = format!("{heading}\n");
-    let fields = fields_of(of);
-    for (key, value) in fields {
+    for (key, value) in fields_of(of) {
         if matches!(key.as_str(), "rule" | "exceptions") && value == "[]" {
             continue;
         }
@@ -197,4 +214,31 @@ fn value(of: &impl Serialize) -> String {
     of.serialize(toml::ser::ValueSerializer::new(&mut text))
         .expect("rules are plain data with string keys");
     text
+}
+
+/// The fields of a struct in their order, each with its value as TOML on one line.
+fn fields_of(of: &impl Serialize) -> Vec<(String, String)> {
+    let text = format!("all = {}", value(of));
+    let table = DeTable::parse(&text).expect("a value was just written as TOML");
+    let fields = table.get_ref().iter().next().map(|(_, all)| all.get_ref());
+    let Some(DeValue::Table(fields)) = fields else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = fields.iter().collect();
+    // The parser sorts by name; a reader expects the order of the manual.
+    found.sort_by_key(|(key, _)| key.span().start);
+    let slice = |span: std::ops::Range<usize>| text[span].to_string();
+    let pairs = found.into_iter();
+    pairs
+        .map(|(key, value)| (slice(key.span()), slice(value.span())))
+        .collect()
+}
+
+/// A file that is no rules file: told with its place, as the parser gives it.
+fn unreadable(text: &str, error: &toml::de::Error) -> RulesError {
+    RulesError {
+        place: error.span().map(|span| place::told(text, span.start)),
+        key: None,
+        problem: error.message().to_string(),
+    }
 }

@@ -244,7 +244,10 @@ impl Rules {
                 covered: rule.covered(),
                 after_minutes: rule.levels.iter().map(|l| l.after_minutes).collect(),
                 notify: rule.levels.iter().map(|l| l.notify.clone()).collect(),
-                calendar: rule.calendar.as_deref().and_then(|name| self.calendar(name)),
+                calendar: rule
+                    .calendar
+                    .as_deref()
+                    .and_then(|name| self.calendar(name)),
             })
             .collect()
     }

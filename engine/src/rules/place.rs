@@ -1,7 +1,7 @@
 //! Where in a rules file a key or value stands: line and column, for messages to people.
 
-use toml::de::{DeTable, DeValue};
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// A key by its way from the top: names, and numbers of items of lists (from 0).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,14 +31,6 @@ impl Path {
         let mut steps = self.0.clone();
         steps.push(Step::Item(number));
         Self(steps)
-    }
-
-    /// The section that it lies in.
-    pub fn section(&self) -> &str {
-        match self.0.first() {
-            Some(Step::Key(key)) => key,
-            _ => "",
-        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[revisit]`: when a new customer is to be contacted again (回访, semantics 7, manual 9.7).
 
-use huicun_semantics::revisit as law;
+use huicun_semantics::revisit::Numbering;
 use serde::{Deserialize, Serialize};
 
 /// `[revisit]`.
@@ -22,17 +22,6 @@ pub struct Revisit {
     pub evidence: Vec<Evidence>,
     /// Whose messages are evidence.
     pub chat: Chat,
-}
-
-/// `revisit.numbering`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Numbering {
-    /// The add day is day 1, so 次日 is day 2.
-    #[default]
-    Ordinal,
-    /// Day N is N days after the add day, so 次日 is day 1.
-    Offset,
 }
 
 /// `revisit.calendar_rule`.
@@ -82,14 +71,6 @@ impl Default for Revisit {
 }
 
 impl Revisit {
-    /// The law's way of counting the days.
-    pub fn law_numbering(&self) -> law::Numbering {
-        match self.numbering {
-            Numbering::Ordinal => law::Numbering::Ordinal,
-            Numbering::Offset => law::Numbering::Offset,
-        }
-    }
-
     /// Whether a chat shows that a revisit was done.
     pub fn takes_chat(&self) -> bool {
         self.evidence.contains(&Evidence::Chat)

@@ -27,7 +27,7 @@ pub struct WordRule {
     pub enabled: bool,
     /// How words are compared with a text.
     #[serde(default, rename = "match")]
-    pub match_: WordsMatch,
+    pub match_: WordMatch,
 }
 
 /// `class` of a word rule.
@@ -41,17 +41,6 @@ pub enum WordClass {
     /// Bad to hear.
     #[default]
     Negative,
-}
-
-/// `match` of a word rule.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WordsMatch {
-    /// The word as it is written.
-    #[default]
-    Exact,
-    /// Width, case, traditional or simplified do not matter, inserted blanks and symbols neither.
-    Normalised,
 }
 
 /// An enabled rule with its words apart.
@@ -90,10 +79,7 @@ impl Sensitive {
             .map(|rule| Watched {
                 name: rule.name.clone(),
                 words: rule.words(),
-                match_: match rule.match_ {
-                    WordsMatch::Exact => WordMatch::Exact,
-                    WordsMatch::Normalised => WordMatch::Normalised,
-                },
+                match_: rule.match_,
             })
             .collect()
     }
