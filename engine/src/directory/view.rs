@@ -223,6 +223,36 @@ impl Directory {
         }
     }
 
+    /// The departments of an employee of the directory and when he was in each (semantics 9): none
+    /// from the day on which he left.
+    pub fn stays_in_departments(&self, userid: &str) -> Vec<(String, Interval)> {
+        let Some(employee) = self.employees.get(userid) else {
+            return Vec::new();
+        };
+        let until = |to_ms: Option<i64>| match (to_ms, employee.left_ms) {
+            (Some(to), Some(left)) => Some(to.min(left)),
+            (to, left) => to.or(left),
+        };
+        let stays: Vec<(String, Interval)> = match self.department_history.get(userid) {
+            Some(history) => history.clone(),
+            None => {
+                let always = Interval {
+                    from_ms: None,
+                    to_ms: None,
+                };
+                let departments = employee.departments.iter();
+                departments.map(|id| (id.clone(), always)).collect()
+            }
+        };
+        stays
+            .into_iter()
+            .map(|(id, interval)| {
+                let to_ms = until(interval.to_ms);
+                (id, Interval { to_ms, ..interval })
+            })
+            .collect()
+    }
+
     /// Whether the employee was in one of `departments` at some instant of `start_ms..end_ms`.
     pub fn was_in_during(
         &self,
