@@ -37,7 +37,9 @@ fn assert_opens(client: &Client, report: &str, id: &str, named: usize) {
             if metric == id || metric == "name" {
                 continue;
             }
-            let unit = unit.iter().map(|unit| format!("&{parameter}={}", encoded(unit)));
+            let unit = unit
+                .iter()
+                .map(|unit| format!("&{parameter}={}", encoded(unit)));
             let path = format!(
                 "/v1/explain/{report}/{metric}?limit=1{}",
                 unit.collect::<String>()

@@ -11,6 +11,7 @@ use super::report::Inputs;
 use super::settings::Settings;
 use super::source::SourceError;
 use crate::directory::Directory;
+use crate::directory::work::{Record, Target};
 use crate::jobs::period::Names;
 
 /// A relation with numbers.
@@ -110,18 +111,20 @@ impl<'a> Context<'a> {
 }
 
 fn follows(directory: &Directory, names: &mut Names) -> Vec<Follow> {
+    let ids = &directory.ids;
     let mut follows: Vec<(&str, &str, Follow)> = directory
         .relations
         .iter()
-        .filter(|r| directory.role(&r.userid) == Role::Employee)
+        .filter(|r| directory.role_of(r.user) == Role::Employee)
         .map(|r| {
+            let (user, customer) = (ids.name(r.user), ids.name(r.customer));
             let follow = Follow {
-                employee: names.intern(&r.userid),
-                customer: names.intern(&r.external_userid),
+                employee: names.intern(user),
+                customer: names.intern(customer),
                 added_ms: r.added_ms,
                 lost_ms: r.lost_ms,
             };
-            (r.userid.as_str(), r.external_userid.as_str(), follow)
+            (user, customer, follow)
         })
         .collect();
     follows.sort_unstable_by_key(|(user, customer, f)| (f.added_ms, *user, *customer));
@@ -129,34 +132,23 @@ fn follows(directory: &Directory, names: &mut Names) -> Vec<Follow> {
 }
 
 fn members(directory: &Directory, names: &mut Names) -> HashMap<u32, Vec<(u32, Interval)>> {
+    let ids = &directory.ids;
     let mut members: HashMap<u32, Vec<(u32, Interval)>> = HashMap::new();
-    let mut ids: Vec<&String> = directory.memberships.keys().collect();
-    ids.sort_unstable();
-    for id in ids {
-        if directory.role(id) != Role::Employee {
-            continue;
-        }
-        let member = names.intern(id);
-        for (chat, interval) in &directory.memberships[id] {
-            let room = names.intern(chat);
-            members.entry(room).or_default().push((member, *interval));
+    for membership in directory.groups.memberships() {
+        if membership.role == Role::Employee {
+            let room = names.intern(ids.name(membership.chat));
+            let member = names.intern(ids.name(membership.member));
+            let stay = (member, membership.interval());
+            members.entry(room).or_default().push(stay);
         }
     }
     members
 }
 
-/// A business record.
-pub struct BusinessRecord<'a> {
+/// A record of an employee's work.
+pub struct Work<'a> {
     /// Its id.
     pub id: &'a str,
-    /// Who wrote it.
-    pub userid: &'a str,
-    /// When, UTC milliseconds.
-    pub at_ms: i64,
-}
-
-/// A follow-up record about a customer.
-pub struct Followup<'a> {
     /// Who wrote it.
     pub userid: &'a str,
     /// About whom.
@@ -166,23 +158,46 @@ pub struct Followup<'a> {
 }
 
 impl Context<'_> {
-    /// The responsible employee of a group, its owner where none is set.
-    pub fn responsible_at(&self, _names: &Names, _room: u32, _at_ms: i64) -> Option<u32> {
-        None
+    /// The responsible employee of a group, its owner where none is set; nobody of a group that
+    /// does not exist then, or that the directory does not know.
+    pub fn responsible_at(&self, names: &mut Names, room: u32, at_ms: i64) -> Option<u32> {
+        if !self.exists_at(names, room, at_ms) {
+            return None;
+        }
+        let userid = self.directory.responsible_at(names.name(room), at_ms)?;
+        Some(names.intern(userid))
     }
 
-    /// Whether a group exists at an instant; one that `groups` does not know always does.
-    pub fn exists_at(&self, _names: &Names, _room: u32, _at_ms: i64) -> bool {
-        true
+    /// Whether a group exists at an instant; one that the directory does not know always does.
+    pub fn exists_at(&self, names: &Names, room: u32, at_ms: i64) -> bool {
+        let known = self.directory.ids.get(names.name(room));
+        known
+            .and_then(|chat| self.directory.groups.get(chat))
+            .is_none_or(|group| group.exists_at(at_ms))
     }
 
-    /// All business records.
-    pub fn business_records(&self) -> impl Iterator<Item = BusinessRecord<'_>> {
-        std::iter::empty()
+    /// All business records, by time.
+    pub fn business_records(&self) -> impl Iterator<Item = Work<'_>> {
+        let records = &self.directory.work.business_records;
+        records.iter().map(|record| self.work_of(record))
     }
 
-    /// Follow-up records about customers.
-    pub fn customer_followups(&self) -> impl Iterator<Item = Followup<'_>> {
-        std::iter::empty()
+    /// Follow-up records about customers, by time.
+    pub fn customer_followups(&self) -> impl Iterator<Item = Work<'_>> {
+        let records = self.directory.work.followups.iter();
+        records
+            .filter(|record| matches!(record.target, Target::Customer(_)))
+            .map(|record| self.work_of(record))
+    }
+
+    fn work_of<'a>(&'a self, record: &'a Record) -> Work<'a> {
+        let ids = &self.directory.ids;
+        let (Target::Customer(target) | Target::Group(target)) = record.target;
+        Work {
+            id: &record.id,
+            userid: ids.name(record.user),
+            target: ids.name(target),
+            at_ms: record.at_ms,
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! [`question`] about [`unit`]s; a traversal of the facts of a [`source`] that puts amounts into a
 //! [`sink`]; and the [`report`] that binds them. Nothing here reads a table or a clock.
 
+pub mod activity;
 pub mod catalogue;
 pub mod cell;
 pub mod context;

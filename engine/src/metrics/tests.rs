@@ -120,7 +120,8 @@ impl Vectors {
             spoken: from..out.spoken.len(),
         });
         let people = out.people.len();
-        out.people.extend([names.intern("ann"), names.intern("bob")]);
+        out.people
+            .extend([names.intern("ann"), names.intern("bob")]);
         out.timeouts.push(TimeoutFact {
             conversation: names.intern("room"),
             kind: Kind::GroupExternal,
@@ -243,14 +244,21 @@ fn a_fact_counts_for_the_department_of_its_time_and_once_above() {
 #[test]
 fn an_unknown_id_with_facts_has_a_row_without_a_name_and_is_in_the_totals() {
     let dialogues = counts(Report::Employees, "dialogues");
-    assert_eq!(dialogues, of(&[("ann", 3), ("bob", 0), ("stranger", 1), ("", 4)]));
+    assert_eq!(
+        dialogues,
+        of(&[("ann", 3), ("bob", 0), ("stranger", 1), ("", 4)])
+    );
     let answer = counted(Report::Employees, &Scope::local_operator(), &question(None));
     assert_eq!(answer.rows[2].unit.name, None);
 }
 
 #[test]
 fn group_dialogues_and_timeouts_count_once_for_a_unit_and_for_each_employee() {
-    for key in ["group_dialogues", "group_timeouts", "group_dialogues_replied"] {
+    for key in [
+        "group_dialogues",
+        "group_timeouts",
+        "group_dialogues_replied",
+    ] {
         let per_employee = of(&[("ann", 1), ("bob", 1), ("stranger", 0), ("", 1)]);
         assert_eq!(counts(Report::Employees, key), per_employee, "{key}");
         let per_department = of(&[("1", 1), ("11", 1), ("20", 0), ("", 1)]);
@@ -273,7 +281,10 @@ fn a_unit_answers_on_the_view_of_all_its_employees() {
 #[test]
 fn a_customer_is_counted_for_his_first_adder_and_new_for_each() {
     let total = counts(Report::Employees, "customers_total");
-    assert_eq!(total, of(&[("ann", 1), ("bob", 0), ("stranger", 0), ("", 1)]));
+    assert_eq!(
+        total,
+        of(&[("ann", 1), ("bob", 0), ("stranger", 0), ("", 1)])
+    );
     let new = counts(Report::Employees, "customers_new");
     assert_eq!(new, of(&[("ann", 1), ("bob", 1), ("stranger", 0), ("", 1)]));
     // At the end ann is in 20.
@@ -284,7 +295,10 @@ fn a_customer_is_counted_for_his_first_adder_and_new_for_each() {
 #[test]
 fn messages_to_several_count_once_and_waits_are_those_of_the_end() {
     let sent = counts(Report::Employees, "messages_sent");
-    assert_eq!(sent, of(&[("ann", 3), ("bob", 0), ("stranger", 0), ("", 3)]));
+    assert_eq!(
+        sent,
+        of(&[("ann", 3), ("bob", 0), ("stranger", 0), ("", 3)])
+    );
     let waits = counts(Report::Departments, "group_open_waits");
     assert_eq!(waits, of(&[("1", 1), ("11", 1), ("20", 1), ("", 1)]));
 }
@@ -295,7 +309,10 @@ fn revisits_are_due_on_their_day_and_done_by_a_message() {
     let due = counts(Report::Employees, "revisit_due_2");
     assert_eq!(due, of(&[("ann", 1), ("bob", 1), ("stranger", 0), ("", 2)]));
     let done = counts(Report::Employees, "revisit_done_2");
-    assert_eq!(done, of(&[("ann", 1), ("bob", 0), ("stranger", 0), ("", 1)]));
+    assert_eq!(
+        done,
+        of(&[("ann", 1), ("bob", 0), ("stranger", 0), ("", 1)])
+    );
 }
 
 #[test]
@@ -309,7 +326,11 @@ fn a_unit_that_is_not_wholly_in_scope_is_left_out_of_rows_and_totals() {
     let departments = counted(Report::Departments, &scope, &question(None));
     assert!(departments.rows.is_empty());
     let nothing = departments.totals[0].values.iter();
-    assert!(nothing.clone().all(|v| !matches!(v, Value::Count(n) if *n > 0)));
+    assert!(
+        nothing
+            .clone()
+            .all(|v| !matches!(v, Value::Count(n) if *n > 0))
+    );
 }
 
 #[test]
