@@ -28,6 +28,8 @@ mod organisation;
 mod owned;
 mod period;
 mod random;
+mod random_directory;
+mod random_rules;
 mod ranking;
 mod relations;
 mod replies;
@@ -45,7 +47,8 @@ mod words;
 
 pub use calendar::{Calendar, DayException, Hours};
 pub use company::Company;
-pub use random::{random_company, random_rules};
+pub use random::random_company;
+pub use random_rules::random_rules;
 pub use rules::{
     BehaviourRule, ClosingMatch, GroupActivity, Numbering, ReplyClock, ReplyFrom, Revisit, Rules,
     SensitiveRule, Threshold, TimeoutFrom, TimeoutRule,
