@@ -39,7 +39,7 @@ impl Company {
     fn activity_metrics(&self, room: &str, period: Period) -> Row {
         let settings = &self.rules.group_activity;
         let members = self.directory.members_at(room, self.end_of(period)).len();
-        let n_messages = self.customer_messages_in(room, period, None);
+        let n_messages: usize = self.customer_messages_in(room, period).values().sum();
         let activity = self.activity_ratio(room, period);
         let speech = match members {
             0 => None,
@@ -67,21 +67,23 @@ impl Company {
     }
 
     fn n_active(&self, room: &str, period: Period) -> usize {
+        let said = self.customer_messages_in(room, period);
         let customers = self.customers_in(room, self.end_of(period));
         let is_active = |customer: &&&str| {
+            let n_messages = said.get(**customer).copied().unwrap_or(0);
             let mut conditions = self.rules.group_activity.conditions.iter();
             conditions.all(|(measure, threshold)| {
-                threshold.holds(self.measure(measure, room, customer, period) as f64)
+                threshold.holds(self.measure(measure, n_messages, customer, period) as f64)
             })
         };
         customers.iter().filter(is_active).count()
     }
 
-    fn measure(&self, measure: &str, room: &str, customer: &str, period: Period) -> i64 {
+    fn measure(&self, measure: &str, n_messages: usize, customer: &str, period: Period) -> i64 {
         let events = self.directory.material_events.values();
         let events = events.filter(|e| e.customer == customer && self.is_in(period, e.at));
         match measure {
-            "messages" => self.customer_messages_in(room, period, Some(customer)) as i64,
+            "messages" => n_messages as i64,
             "material_views" => events.filter(|event| event.kind == "view").count() as i64,
             "material_shares" => events.filter(|event| event.kind == "share").count() as i64,
             "material_dwell_seconds" => events.map(|event| event.dwell_seconds).sum(),
@@ -95,15 +97,16 @@ impl Company {
         }
     }
 
-    /// Counted messages of customers, or of one, in a room in the window up to its end.
-    fn customer_messages_in(&self, room: &str, period: Period, of: Option<&str>) -> usize {
-        self.messages
-            .iter()
-            .filter(|message| message.room == room && self.is_in(period, message.at))
-            .filter(|message| of.is_none_or(|customer| message.from == customer))
-            .filter(|message| self.role_of(&message.from) == Role::Customer)
-            .filter(|message| self.is_counted(message))
-            .count()
+    /// How many counted messages each customer sent in a room in the window.
+    fn customer_messages_in(&self, room: &str, period: Period) -> BTreeMap<&str, usize> {
+        let mut said = BTreeMap::new();
+        for message in self.messages.iter().filter(|m| m.room == room) {
+            let is_customer = self.role_of(&message.from) == Role::Customer;
+            if is_customer && self.is_counted(message) && self.is_in(period, message.at) {
+                *said.entry(&*message.from).or_default() += 1;
+            }
+        }
+        said
     }
 
     /// Counts of a group's portrait: by day messages by side, customers joined, left and present.

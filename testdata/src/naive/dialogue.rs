@@ -12,12 +12,15 @@ use super::number::seconds;
 use super::period::{Period, day_of, rfc3339};
 use super::rules::{ReplyFrom, Rules};
 
+/// Counted messages in order, each with the role of its sender.
+pub(super) type Said<'a> = Vec<(Role, &'a Message)>;
+
 /// One stretch of an external conversation: its counted messages in order, never none.
 #[derive(Debug)]
 pub(super) struct Dialogue<'a> {
     pub(super) conversation: Conversation,
     pub(super) kind: Kind,
-    pub(super) messages: Vec<(Role, &'a Message)>,
+    pub(super) messages: Said<'a>,
 }
 
 impl Dialogue<'_> {
@@ -69,9 +72,7 @@ impl Dialogue<'_> {
 
 impl Company {
     /// Every external conversation with its counted messages, in order.
-    pub(super) fn external_conversations(
-        &self,
-    ) -> Vec<(Conversation, Kind, Vec<(Role, &Message)>)> {
+    pub(super) fn external_conversations(&self) -> Vec<(Conversation, Kind, Said<'_>)> {
         let external = self.external_rooms();
         let mut by_conversation: BTreeMap<Conversation, Vec<&Message>> = BTreeMap::new();
         for message in &self.messages {

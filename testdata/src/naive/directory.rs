@@ -276,6 +276,8 @@ impl Directory {
     pub(super) fn every_employee_id(&self) -> BTreeSet<&str> {
         let mut ids: BTreeSet<&str> = self.employees.keys().map(String::as_str).collect();
         ids.extend(self.relations.keys().map(|(_, _, userid)| &**userid));
+        let listed = self.stores.values().flat_map(|store| &store.members);
+        ids.extend(listed.map(String::as_str));
         ids.extend(self.groups.values().map(|group| &*group.owner));
         ids.extend(self.group_roles.values().map(|(userid, _)| &**userid));
         ids.extend(self.group_members.keys().map(|(_, member, _)| &**member));

@@ -1,6 +1,6 @@
 //! What the archive says, ready to be counted: without a period and without a unit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 
@@ -11,7 +11,7 @@ use super::dialogue::Dialogue;
 use super::period::{Period, day_of};
 use super::revisit::Due;
 use super::rules::ReplyClock;
-use super::timeout::{FirstSpoken, Timeout, Timer};
+use super::timeout::{Timeout, Timer};
 
 /// How long a reply took.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,7 @@ pub(super) struct Held<'a> {
 pub(super) struct Sent<'a> {
     pub(super) userid: &'a str,
     pub(super) at: i64,
+    pub(super) day: NaiveDate,
     /// The room, or None in single chats.
     pub(super) room: Option<&'a str>,
 }
@@ -41,6 +42,7 @@ pub(super) struct Sent<'a> {
 /// A call in external chats.
 pub(super) struct Call {
     pub(super) at: i64,
+    pub(super) day: NaiveDate,
     pub(super) ms: i64,
     pub(super) is_group: bool,
     /// Single: the employees of its chats. Group: who started it or is named in it.
@@ -56,7 +58,8 @@ pub(super) struct Facts<'a> {
     pub(super) timeouts: Vec<Timeout<'a>>,
     pub(super) due: Vec<Due>,
     pub(super) behaviours: Vec<Behaviour>,
-    pub(super) spoken: FirstSpoken,
+    /// How many effective dialogues of a pair started on a day.
+    pub(super) effective: BTreeMap<(Conversation, NaiveDate), usize>,
 }
 
 impl Company {
@@ -71,7 +74,7 @@ impl Company {
             timeouts: self.all_timeouts(),
             due: self.all_due(),
             behaviours: self.all_behaviours(),
-            spoken: self.first_spoken(),
+            effective: BTreeMap::new(),
         };
         for dialogue in self.all_dialogues() {
             let day = day_of(dialogue.started_at(), zone);
@@ -83,6 +86,10 @@ impl Company {
                 .map(|reply| self.interval(reply))
                 .collect();
             let is_group = dialogue.kind == Kind::GroupExternal;
+            if !is_group && dialogue.is_effective() {
+                let key = (dialogue.conversation.clone(), day);
+                *facts.effective.entry(key).or_default() += 1;
+            }
             let held = Held {
                 dialogue,
                 day,
@@ -111,6 +118,7 @@ impl Company {
                 };
                 employees.extend(employee.map(str::to_owned));
             }
+            let day = day_of(message.at, self.rules.zone);
             let is_single = !employees.is_empty();
             if !is_group && !is_single {
                 continue;
@@ -119,6 +127,7 @@ impl Company {
                 facts.sent.push(Sent {
                     userid: &message.from,
                     at: message.at,
+                    day,
                     room: is_group.then_some(&*message.room),
                 });
             }
@@ -129,6 +138,7 @@ impl Company {
                 }
                 facts.calls.push(Call {
                     at: message.at,
+                    day,
                     ms,
                     is_group,
                     employees,

@@ -61,7 +61,7 @@ impl Company {
             .group_members
             .keys()
             .filter(|(room, _, _)| external.contains(&**room))
-            .filter(|(_, member, joined)| is_in(*joined) && is_of(member, *joined))
+            .filter(|(_, member, joined)| is_of(member, *joined) && is_in(*joined))
             .map(|(room, _, _)| &**room)
             .collect();
         count("groups_joined", joined.len());
@@ -69,7 +69,7 @@ impl Company {
         let sent: Vec<&str> = facts
             .sent
             .iter()
-            .filter(|sent| is_in(sent.at) && is_of(sent.userid, sent.at))
+            .filter(|sent| period.contains(sent.day) && is_of(sent.userid, sent.at))
             .filter_map(|sent| sent.room)
             .collect();
         let spoken: BTreeSet<&str> = sent.iter().copied().collect();
@@ -77,7 +77,7 @@ impl Company {
         count("groups_spoken", spoken.len());
 
         let fired = facts.timeouts.iter();
-        let fired = fired.filter(|t| t.kind == Kind::GroupExternal && is_in(t.fired_at));
+        let fired = fired.filter(|t| t.kind == Kind::GroupExternal && period.contains(t.day));
         let naming = fired
             .clone()
             .filter(|t| is_any_of(&t.employees, t.fired_at));
@@ -95,14 +95,13 @@ impl Company {
         count("owned_group_timeout_groups", distinct(&owned));
 
         let waits = facts.timers.iter().filter(|timer| {
-            let is_group = timer.kind == Kind::GroupExternal;
-            // Choice: where membership is unknown, those who had spoken stand in for the members.
-            is_group
-                && timer.runs_at(end)
-                && is_any_of(
-                    &self.employees_in(&timer.conversation, end, &facts.spoken),
-                    end,
-                )
+            let members = || {
+                let room = timer.conversation.id();
+                let members = self.directory.members_at(&room, end);
+                members.into_iter().any(|member| is_of(member, end))
+            };
+            // Choice: of nobody where membership is unknown; in dismissed groups too.
+            timer.kind == Kind::GroupExternal && timer.runs_at(end) && members()
         });
         count("group_open_waits", waits.count());
 
@@ -117,7 +116,7 @@ impl Company {
         let calls = facts
             .calls
             .iter()
-            .filter(|call| call.is_group && is_in(call.at));
+            .filter(|call| call.is_group && period.contains(call.day));
         let calls = calls.filter(|call| is_any_of(&call.employees, call.at));
         let call_ms: i64 = calls.map(|call| call.ms).sum();
         row.insert(

@@ -36,6 +36,7 @@ impl Maker {
             self.room(room, &mut rows);
         }
         self.work(&mut rows);
+        self.follow_up(&mut rows);
         rows
     }
 
@@ -216,6 +217,18 @@ impl Maker {
         }
     }
 
+    /// Records of the weeks in which revisits are due, some in the first or last instant of a day.
+    fn follow_up(&mut self, rows: &mut Vec<(String, Value)>) {
+        for n in 0..12 {
+            let day = next_midnight(BASE_MS) + self.rng.random_range(0..12) * DAY;
+            let at = day + pick(&mut self.rng, &[0, -1, 9 * HOUR]);
+            let row = json!({"id": format!("v{n}"), "userid": pick(&mut self.rng, &EMPLOYEES),
+                "target_type": "customer", "target_id": pick(&mut self.rng, &CUSTOMERS),
+                "time": self.time(at)});
+            rows.push(("followups".to_owned(), row));
+        }
+    }
+
     /// A relation, which may be told twice, be lost, and be made again in the same instant or later.
     fn relation(&mut self, employee: &str, customer: &str) -> Vec<Value> {
         let mut rows = Vec::new();
@@ -278,8 +291,10 @@ impl Maker {
         let index = self.rng.random_range(0..self.messages.len());
         let said = self.messages[index].0;
         let beside = pick(&mut self.rng, &[-1, 0, 0, 1]);
-        match self.rng.random_range(0..5) {
+        match self.rng.random_range(0..8) {
             0 => BASE_MS - DAY,
+            // Days after everybody fell silent: revisits by record alone.
+            3 => BASE_MS + self.rng.random_range(1..14) * DAY,
             1 => next_midnight(said) + beside,
             2 => BASE_MS + self.rng.random_range(0..72) * HOUR,
             _ => said + beside,

@@ -13,7 +13,7 @@ impl Company {
     /// The rows of `huicun report employees`, by userid, then period.
     ///
     /// An employee of the directory is always listed; another employee id, with a null name, where
-    /// its row over the whole period says anything. With `by`, whoever is listed has every slice.
+    /// its row over the whole period says that anything happened in it. With `by`, whoever is listed has every slice.
     ///
     /// # Panics
     /// If a day is not written YYYY-MM-DD, or `by` is none of `day`, `week` and `month`.
@@ -112,8 +112,36 @@ pub(super) fn parts(
     rows
 }
 
-/// Whether any count or duration is above zero.
+/// Columns that say how things stand at the end, not what happened in the period.
+const AS_OF_END: [&str; 18] = [
+    "customers",
+    "customers_lost_total",
+    "customers_new_today",
+    "customers_total",
+    "friends",
+    "friends_first",
+    "friends_in_groups",
+    "friends_in_groups_first",
+    "friends_in_groups_first_rate",
+    "friends_in_groups_rate",
+    "group_activity",
+    "group_open_waits",
+    "group_people",
+    "groups_in",
+    "groups_owned",
+    "groups_owner",
+    "open_waits",
+    "potential_customers",
+];
+
+/// Whether anything happened in the period: a count or duration above zero, or a day with something.
 fn says_anything(row: &Row) -> bool {
-    row.values()
-        .any(|value| value.as_f64().is_some_and(|number| number > 0.0))
+    let is_fact = |(key, value): (&String, &Value)| {
+        let is_something = match value {
+            Value::Object(counts) => key != "tags" && !counts.is_empty(),
+            value => value.as_f64().is_some_and(|number| number > 0.0),
+        };
+        is_something && !AS_OF_END.contains(&&**key)
+    };
+    row.iter().any(is_fact)
 }

@@ -40,26 +40,27 @@ impl Company {
             .directory
             .all_relations()
             .iter()
-            .filter(|relation| is_in(relation.added) && is_of(relation.userid, relation.added))
+            .filter(|relation| is_of(relation.userid, relation.added) && is_in(relation.added))
             .map(|relation| relation.customer)
             .collect();
         row.insert("customers_new".into(), json!(customers_new.len()));
 
         let sent = facts.sent.iter().filter(|sent| sent.room.is_none());
-        let sent = sent.filter(|sent| is_in(sent.at) && is_of(sent.userid, sent.at));
+        let sent = sent.filter(|sent| period.contains(sent.day) && is_of(sent.userid, sent.at));
         row.insert("messages_sent".into(), json!(sent.count()));
 
         // A call to several customers is one call.
         let calls = facts.calls.iter().filter(|call| !call.is_group);
-        let calls = calls
-            .filter(|call| is_in(call.at) && call.employees.iter().any(|id| is_of(id, call.at)));
+        let calls = calls.filter(|call| {
+            period.contains(call.day) && call.employees.iter().any(|id| is_of(id, call.at))
+        });
         let call_ms: i64 = calls.map(|call| call.ms).sum();
         row.insert("call_time_total_seconds".into(), json!(seconds(call_ms)));
 
         let timeouts: Vec<_> = facts
             .timeouts
             .iter()
-            .filter(|timeout| timeout.kind == Kind::SingleExternal && is_in(timeout.fired_at))
+            .filter(|timeout| timeout.kind == Kind::SingleExternal && period.contains(timeout.day))
             .filter(|t| t.employees.iter().any(|id| is_of(id, t.fired_at)))
             .collect();
         let customers: BTreeSet<&str> = timeouts.iter().map(|t| t.customer).collect();
@@ -67,8 +68,8 @@ impl Company {
         row.insert("timeout_customers".into(), json!(customers.len()));
 
         let waits = facts.timers.iter().filter(|timer| {
-            let employee = self.employee_of_pair(&timer.conversation);
-            timer.runs_at(end) && employee.is_some_and(|userid| is_of(userid, end))
+            let employee = || self.employee_of_pair(&timer.conversation);
+            timer.runs_at(end) && employee().is_some_and(|userid| is_of(userid, end))
         });
         row.insert("open_waits".into(), json!(waits.count()));
         self.revisit_metrics(&facts.due, unit, period, row);
@@ -160,16 +161,10 @@ impl Company {
 
 /// Whether no other effective dialogue of the pair started on this one's day or the days after it.
 fn is_the_only_one(facts: &Facts<'_>, held: &Held<'_>, days_after: u64) -> bool {
-    let days = Period {
-        from: held.day,
-        to: held.day + Days::new(days_after),
-    };
-    let n_effective = facts
-        .singles
-        .iter()
-        .filter(|other| days.contains(other.day))
-        .filter(|other| other.dialogue.conversation == held.dialogue.conversation)
-        .filter(|other| other.dialogue.is_effective())
-        .count();
+    let mut n_effective = 0;
+    for n in 0..=days_after {
+        let key = (held.dialogue.conversation.clone(), held.day + Days::new(n));
+        n_effective += facts.effective.get(&key).copied().unwrap_or(0);
+    }
     n_effective == 1
 }

@@ -53,10 +53,11 @@ impl Company {
             if self.is_in(period, relation.added) && is_of(relation.userid, relation.added) {
                 new.insert(relation.customer);
             }
-            if let Some(at) = relation.lost {
-                if self.is_in(period, at) && is_of(relation.userid, at) {
-                    lost.insert(relation.customer);
-                }
+            if let Some(at) = relation.lost
+                && self.is_in(period, at)
+                && is_of(relation.userid, at)
+            {
+                lost.insert(relation.customer);
             }
         }
         let friends = self.friends_at(unit, end);

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::closing::{is_closing_phrase, normalise};
@@ -10,11 +11,11 @@ use super::conversation::{Conversation, Kind, Role};
 use super::message::Message;
 use super::number::seconds;
 use super::organisation::Unit;
-use super::period::{Period, rfc3339};
+use super::period::{Period, day_of, rfc3339};
 use super::rules::{TimeoutFrom, TimeoutRule};
 
 /// Room, then employee, to the instant of his first counted message there.
-pub(super) type FirstSpoken = BTreeMap<String, BTreeMap<String, i64>>;
+type FirstSpoken = BTreeMap<String, BTreeMap<String, i64>>;
 
 /// One timer of one customer in one external conversation.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub(super) struct Timeout<'a> {
     pub(super) customer: &'a str,
     shown: &'a Message,
     pub(super) fired_at: i64,
+    pub(super) day: NaiveDate,
     level: usize,
     pub(super) employees: BTreeSet<String>,
     answered: Option<i64>,
@@ -148,6 +150,7 @@ impl Company {
             customer: timer.customer,
             shown,
             fired_at,
+            day: day_of(fired_at, zone),
             level: fired.len(),
             employees: self.employees_in(&timer.conversation, fired_at, spoken),
             answered: timer.answered,
@@ -187,7 +190,7 @@ impl Company {
 
     /// The employee of the pair; the employees who are members of the room at an instant, or, where the
     /// directory says nothing of its members, those who had spoken there by then.
-    pub(super) fn employees_in(
+    fn employees_in(
         &self,
         conversation: &Conversation,
         at: i64,
@@ -209,7 +212,7 @@ impl Company {
     }
 
     /// When each employee first sent a counted message in each room.
-    pub(super) fn first_spoken(&self) -> FirstSpoken {
+    fn first_spoken(&self) -> FirstSpoken {
         let mut spoken = FirstSpoken::new();
         for message in self.messages.iter().filter(|m| !m.room.is_empty()) {
             if self.is_counted(message) && self.role_of(&message.from) == Role::Employee {
@@ -227,9 +230,8 @@ impl Company {
     /// If a day is not written YYYY-MM-DD.
     pub fn timeouts(&self, from: &str, to: &str) -> Vec<Value> {
         let period = Period::parse(from, to);
-        let zone = self.rules.zone;
         let mut timeouts = self.all_timeouts();
-        timeouts.retain(|timeout| period.has(timeout.fired_at, zone));
+        timeouts.retain(|timeout| period.contains(timeout.day));
         timeouts.sort_by_key(|timeout| {
             let order = (timeout.fired_at, timeout.conversation.id());
             (order, timeout.customer.to_owned(), timeout.shown.at)

@@ -5,59 +5,7 @@ use huicun_testdata::naive::{
 };
 use serde_json::{Value, json};
 
-/// 2024-10-01 08:00:00.000 in Shanghai (00:00 UTC), a Tuesday.
-const T0: i64 = 1_727_740_800_000;
-const SECOND: i64 = 1000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
-
-/// A company that is fed messages one by one, in arrival order.
-#[derive(Default)]
-struct Case {
-    company: Company,
-    n: u64,
-}
-
-impl Case {
-    fn say(&mut self, from: &str, to: &[&str], room: &str, at: i64, text: &str) {
-        self.send(
-            json!({"from": from, "tolist": to, "roomid": room, "msgtime": at,
-            "msgtype": "text", "text": {"content": text}}),
-        );
-    }
-
-    fn send(&mut self, mut message: Value) {
-        self.n += 1;
-        message["msgid"] = json!(format!("m{}", self.n));
-        if message.get("action").is_none() {
-            message["action"] = json!("send");
-        }
-        let line = json!({"seq": self.n, "publickey_ver": 1, "message": message}).to_string();
-        self.company.add_message_line(&line);
-    }
-
-    /// `c` is customer wmanna to zhang, `e` is zhang to her; texts of no meaning.
-    fn chat(&mut self, script: &[(char, i64)]) {
-        for (who, at) in script {
-            match who {
-                'c' => self.say("wmanna", &["zhang"], "", *at, "问"),
-                _ => self.say("zhang", &["wmanna"], "", *at, "答"),
-            }
-        }
-    }
-
-    fn row(&mut self, table: &str, row: Value) {
-        self.company.add_directory_row(table, &row);
-    }
-}
-
-#[track_caller]
-fn assert_row(row: &Value, expected: Value) {
-    for (key, value) in expected.as_object().expect("an expected row is an object") {
-        assert_eq!(&row[key], value, "{key} of {row:#}");
-    }
-}
+use crate::case::{Case, DAY, HOUR, MINUTE, SECOND, T0, assert_row};
 
 /// (time of day at the start, opened_by, employee messages, customer messages) of every dialogue.
 fn shapes(company: &Company) -> Vec<(String, String, i64, i64)> {
@@ -492,6 +440,10 @@ fn calls_last_what_they_say() {
 #[test]
 fn the_first_adder_is_the_earliest_whose_relation_is_active_at_the_end() {
     let mut case = Case::default();
+    for userid in ["li", "zhang"] {
+        let row = json!({"userid": userid, "name": userid, "departments": []});
+        case.row("employees", row);
+    }
     let mut relation = |userid: &str, customer: &str, added: i64, lost: Option<i64>| {
         case.company.add_directory_row(
             "relations",
