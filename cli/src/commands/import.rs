@@ -167,6 +167,9 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
     }
     let home = Home::open_or_create(data)?;
     let done = directory::import(&home, feeds).await?;
+    for warning in &done.warnings {
+        eprintln!("warning: {warning}");
+    }
     let table = Table {
         columns: vec![
             Column::new("table", "表", "Table", ColumnKind::Text),
@@ -175,6 +178,7 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
             Column::new("total", "总数", "Total", ColumnKind::Integer),
         ],
         rows: done
+            .tables
             .iter()
             .map(|t| {
                 vec![

@@ -694,3 +694,40 @@ fn a_pull_logs_neither_secrets_nor_texts() {
         assert!(!said.contains(word), "`{word}` is logged");
     }
 }
+
+#[test]
+fn a_directory_that_contradicts_itself_is_refused_whole_with_file_and_line() {
+    let run = pulled();
+    run.write(
+        "tables/departments.ndjson",
+        "{\"id\":\"1\",\"name\":\"总部\"}\n{\"id\":\"2\",\"name\":\"店\",\"parent_id\":\"1\"}\n",
+    );
+    let folder = run.path("tables");
+    let import = ["import", "directory", folder.to_str().unwrap()];
+    run.run(&import).ok();
+    run.write(
+        "tables/departments.ndjson",
+        "{\"id\":\"1\",\"name\":\"总部\",\"parent_id\":\"2\"}\n",
+    );
+    run.write(
+        "tables/customers.ndjson",
+        "{\"external_userid\":\"wm1\",\"name\":\"王\"}\n",
+    );
+    let words = [
+        "tables/departments.ndjson` line 1",
+        "`1` below `2` below `1`",
+    ];
+    refuses(&run, &import, 1, &words);
+    run.write("tables/departments.ndjson", "");
+    run.write(
+        "tables/relations.csv",
+        "userid,external_userid,add_time,lost_time\na,wm1,2024-01-01T00:00:00Z,\na,wm1,2024-02-01T00:00:00Z,2024-02-02T00:00:00Z\n",
+    );
+    let words = [
+        "tables/relations.csv` line 3",
+        "`a`, `wm1`",
+        "overlaps",
+        "line 2",
+    ];
+    refuses(&run, &import, 1, &words);
+}

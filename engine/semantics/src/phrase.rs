@@ -215,7 +215,7 @@ fn is_keycap_base(c: char) -> bool {
 
 /// What a character is to a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
+pub(crate) enum Class {
     /// Letters and numbers.
     Word,
     /// Belongs to the character before it.
@@ -224,7 +224,7 @@ enum Class {
     Decoration,
 }
 
-fn class_of(c: char) -> Class {
+pub(crate) fn class_of(c: char) -> Class {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '\u{4E00}'..='\u{9FA5}' => Class::Word,
         '\0'..='\x7F' => Class::Decoration,

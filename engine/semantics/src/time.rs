@@ -8,3 +8,4 @@ mod zone;
 
 pub use period::{By, Period, PeriodError, UnknownBy};
 pub use zone::{AT_MS_MAX, AT_MS_MIN, UnknownZone, Zone};
+pub(crate) use zone::{day_number, nth_day};

@@ -75,6 +75,16 @@ pub enum FeedError {
         /// What was expected and found.
         problem: String,
     },
+    /// A row that contradicts another, or itself.
+    #[error("{at}: table `{table}`: {problem}")]
+    Contradiction {
+        /// File and line.
+        at: String,
+        /// The table.
+        table: &'static str,
+        /// What contradicts what.
+        problem: String,
+    },
     /// A line that is no row.
     #[error("{at}: {problem}")]
     BadLine {
@@ -95,8 +105,31 @@ fn names(list: impl Iterator<Item = &'static str>) -> String {
         .join(", ")
 }
 
-/// The rows of one file, and the table that its stem names.
-pub fn read_file(path: &Path) -> Result<(&'static TableSpec, RecordBatch), FeedError> {
+/// Rows that were read, and where each of them stands.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// The table that they are for.
+    pub spec: &'static TableSpec,
+    /// The rows, with all columns of the table.
+    pub rows: RecordBatch,
+    name: String,
+    unit: &'static str,
+    places: Vec<u64>,
+}
+
+impl Feed {
+    /// File and line of a row, as errors name it.
+    pub fn at(&self, row: usize) -> String {
+        at(&self.name, self.unit, self.places[row])
+    }
+}
+
+fn at(name: &str, unit: &str, place: u64) -> String {
+    format!("`{name}` {unit} {place}")
+}
+
+/// The rows of one file; its stem names the table.
+pub fn read_file(path: &Path) -> Result<Feed, FeedError> {
     let file = path.display().to_string();
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let spec = schema::table(&stem).ok_or_else(|| FeedError::UnknownTable {
@@ -108,43 +141,38 @@ pub fn read_file(path: &Path) -> Result<(&'static TableSpec, RecordBatch), FeedE
         file: file.clone(),
         source: source.into(),
     };
-    let batch = match ending.as_ref() {
+    match ending.as_ref() {
         "ndjson" | "jsonl" => {
             let bytes = std::fs::read(path).map_err(read)?;
-            read_ndjson(spec, &bytes, &file)?
+            read_ndjson(spec, &bytes, &file)
         }
         "csv" => {
             let bytes = std::fs::read(path).map_err(read)?;
-            read_csv(spec, &bytes, &file)?
+            read_csv(spec, &bytes, &file)
         }
-        "parquet" => read_parquet(spec, path, &file)?,
-        _ => return Err(FeedError::UnknownEnding(file)),
-    };
-    Ok((spec, batch))
+        "parquet" => read_parquet(spec, path, &file),
+        _ => Err(FeedError::UnknownEnding(file)),
+    }
 }
 
 /// The rows of NDJSON bytes; `name` is used in errors.
-pub fn read_ndjson(
-    spec: &'static TableSpec,
-    bytes: &[u8],
-    name: &str,
-) -> Result<RecordBatch, FeedError> {
-    let mut rows = Rows::new(spec);
+pub fn read_ndjson(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Feed, FeedError> {
+    let mut rows = Rows::new(spec, name, "line");
     for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let at = || format!("`{name}` line {}", index + 1);
+        let place = index as u64 + 1;
         let row: Map<String, Value> =
             serde_json::from_slice(line).map_err(|e| FeedError::BadLine {
-                at: at(),
+                at: at(name, "line", place),
                 problem: format!(
                     "not a JSON object ({} at column {})",
                     classify(&e),
                     e.column()
                 ),
             })?;
-        rows.push(row, at)?;
+        rows.push(row, place)?;
     }
     Ok(rows.finish())
 }
@@ -157,7 +185,7 @@ fn classify(error: &serde_json::Error) -> &'static str {
     }
 }
 
-fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<RecordBatch, FeedError> {
+fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Feed, FeedError> {
     // Spreadsheets write a byte order mark.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::Reader::from_reader(bytes);
@@ -171,8 +199,8 @@ fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Record
         .iter()
         .map(str::to_string)
         .collect();
-    let mut rows = Rows::new(spec);
-    rows.check_names(header.iter(), || format!("`{name}` line 1"))?;
+    let mut rows = Rows::new(spec, name, "line");
+    rows.check_names(header.iter(), 1)?;
     for record in reader.records() {
         let record = record.map_err(bad)?;
         let line = record.position().map_or(0, |p| p.line());
@@ -181,7 +209,7 @@ fn read_csv(spec: &'static TableSpec, bytes: &[u8], name: &str) -> Result<Record
             .zip(record.iter())
             .map(|(name, cell)| (name.clone(), csv_value(spec, name, cell)))
             .collect();
-        rows.push(row, || format!("`{name}` line {line}"))?;
+        rows.push(row, line)?;
     }
     Ok(rows.finish())
 }
@@ -199,11 +227,7 @@ fn csv_value(spec: &TableSpec, column: &str, cell: &str) -> Value {
     }
 }
 
-fn read_parquet(
-    spec: &'static TableSpec,
-    path: &Path,
-    name: &str,
-) -> Result<RecordBatch, FeedError> {
+fn read_parquet(spec: &'static TableSpec, path: &Path, name: &str) -> Result<Feed, FeedError> {
     let bad = |source: Box<dyn std::error::Error + Send + Sync>| FeedError::Read {
         file: name.to_string(),
         source,
@@ -212,7 +236,7 @@ fn read_parquet(
     let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
         .and_then(|b| b.build())
         .map_err(|e| bad(e.into()))?;
-    let mut rows = Rows::new(spec);
+    let mut rows = Rows::new(spec, name, "row");
     let mut n_before = 0;
     for batch in reader {
         let batch = batch.map_err(|e| bad(e.into()))?;
@@ -228,7 +252,7 @@ fn read_parquet(
             .enumerate()
         {
             let row = serde_json::from_slice(line).map_err(|e| bad(e.into()))?;
-            rows.push(row, || format!("`{name}` row {}", n_before + index + 1))?;
+            rows.push(row, (n_before + index + 1) as u64)?;
         }
         n_before += batch.num_rows();
     }
@@ -248,12 +272,15 @@ enum Cells {
 
 struct Rows {
     spec: &'static TableSpec,
+    name: String,
+    unit: &'static str,
+    places: Vec<u64>,
     cells: Vec<Cells>,
     known: BTreeSet<&'static str>,
 }
 
 impl Rows {
-    fn new(spec: &'static TableSpec) -> Self {
+    fn new(spec: &'static TableSpec, name: &str, unit: &'static str) -> Self {
         let cells = spec.columns.iter().map(|c| match c.kind {
             ColumnType::Text | ColumnType::Word(_) => Cells::Text(StringBuilder::new()),
             ColumnType::Integer => Cells::Integer(Int64Builder::new()),
@@ -273,6 +300,9 @@ impl Rows {
         });
         Self {
             spec,
+            name: name.to_string(),
+            unit,
+            places: Vec::new(),
             cells: cells.collect(),
             known: spec.columns.iter().map(|c| c.name).collect(),
         }
@@ -281,12 +311,12 @@ impl Rows {
     fn check_names<'a>(
         &self,
         mut given: impl Iterator<Item = &'a String>,
-        at: impl Fn() -> String,
+        place: u64,
     ) -> Result<(), FeedError> {
         match given.find(|name| !self.known.contains(name.as_str())) {
             None => Ok(()),
             Some(column) => Err(FeedError::UnknownColumn {
-                at: at(),
+                at: at(&self.name, self.unit, place),
                 table: self.spec.name,
                 column: column.clone(),
                 known: names(self.spec.columns.iter().map(|c| c.name)),
@@ -294,8 +324,9 @@ impl Rows {
         }
     }
 
-    fn push(&mut self, row: Map<String, Value>, at: impl Fn() -> String) -> Result<(), FeedError> {
-        self.check_names(row.keys(), &at)?;
+    fn push(&mut self, row: Map<String, Value>, place: u64) -> Result<(), FeedError> {
+        self.check_names(row.keys(), place)?;
+        let at = || at(&self.name, self.unit, place);
         for (column, cells) in self.spec.columns.iter().zip(&mut self.cells) {
             let value = row.get(column.name).filter(|v| !v.is_null());
             let given = value.is_some_and(|v| column.need != Need::Key || v.as_str() != Some(""));
@@ -313,10 +344,11 @@ impl Rows {
                 problem,
             })?;
         }
+        self.places.push(place);
         Ok(())
     }
 
-    fn finish(self) -> RecordBatch {
+    fn finish(self) -> Feed {
         let columns = self.cells.into_iter().map(|cells| -> ArrayRef {
             match cells {
                 Cells::Text(mut b) => Arc::new(b.finish()),
@@ -328,8 +360,14 @@ impl Rows {
                 Cells::Day(mut b) => Arc::new(b.finish()),
             }
         });
-        RecordBatch::try_new(self.spec.schema(), columns.collect())
-            .expect("one cell of its column's type was appended per row")
+        Feed {
+            spec: self.spec,
+            rows: RecordBatch::try_new(self.spec.schema(), columns.collect())
+                .expect("one cell of its column's type was appended per row"),
+            name: self.name,
+            unit: self.unit,
+            places: self.places,
+        }
     }
 }
 
@@ -461,7 +499,8 @@ mod tests {
     use super::*;
 
     fn read(table: &str, text: &str) -> Result<RecordBatch, FeedError> {
-        read_ndjson(schema::table(table).unwrap(), text.as_bytes(), "t.ndjson")
+        let feed = read_ndjson(schema::table(table).unwrap(), text.as_bytes(), "t.ndjson")?;
+        Ok(feed.rows)
     }
 
     #[test]
@@ -512,7 +551,9 @@ mod tests {
     fn csv_lists_are_joined_with_bars_and_empty_cells_are_missing() {
         let csv = "\u{feff}userid,name,departments,position\na,甲,1|2,\n";
         let spec = schema::table("employees").unwrap();
-        let batch = read_csv(spec, csv.as_bytes(), "employees.csv").unwrap();
+        let batch = read_csv(spec, csv.as_bytes(), "employees.csv")
+            .unwrap()
+            .rows;
         let lists = arrow::array::AsArray::as_list::<i32>(batch.column(2));
         assert_eq!(lists.value_length(0), 2);
         assert_eq!(batch.column(3).null_count(), 1);

@@ -4,7 +4,22 @@
 pub mod feed;
 pub mod schema;
 pub mod store;
-pub mod view;
 
-pub use store::{DirectoryError, Upserted, import, read_all, upsert};
+pub mod groups;
+pub mod ids;
+pub mod organisation;
+pub mod people;
+pub mod relations;
+pub mod view;
+pub mod work;
+
+mod checks;
+mod columns;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use feed::Feed;
+pub use ids::Ids;
+pub use store::{DirectoryError, Imported, Upserted, import, read_all, upsert};
 pub use view::Directory;

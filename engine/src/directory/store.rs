@@ -1,16 +1,18 @@
 //! The directory on disk: one Delta table per directory table, upserted by key.
 //!
-//! All files of an import are read and checked before the first table is touched. A table is
-//! replaced in one commit, sorted by key, so that readers see the old or the new one.
+//! All files of an import are read, merged and checked before the first table is touched. A table
+//! is replaced in one commit, sorted by key, so that readers see the old or the new one.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 
 use arrow::array::{RecordBatch, UInt32Array};
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
-use super::feed::{self, FeedError};
-use super::schema::{TABLES, TableSpec};
+use super::checks::{self, Merged, REFERENCES, Reference};
+use super::feed::{self, Feed, FeedError};
+use super::schema::{TABLES, TableSpec, table};
 use crate::archive::{Home, Table, TableError};
 
 /// Why directory rows were not taken.
@@ -31,7 +33,7 @@ pub enum DirectoryError {
         /// The table.
         table: &'static str,
         /// Arrow's own words.
-        source: arrow::error::ArrowError,
+        source: ArrowError,
     },
 }
 
@@ -75,9 +77,6 @@ pub fn files_of(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FeedError> {
     Ok(files)
 }
 
-/// Rows that were read and checked, with the table that they are for.
-pub type Feed = (&'static TableSpec, RecordBatch);
-
 /// Reads all `paths` and changes nothing: a mistake in the last file is found before the first
 /// table, or even a data directory, is touched.
 pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Feed>, FeedError> {
@@ -87,21 +86,22 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Feed>, FeedError> {
         .collect()
 }
 
-/// Upserts rows table by table.
-pub async fn import(home: &Home, feeds: Vec<Feed>) -> Result<Vec<Upserted>, DirectoryError> {
-    let mut done = Vec::with_capacity(feeds.len());
-    for (spec, batch) in feeds {
-        done.push(upsert(home, spec, batch).await?);
-    }
-    Ok(done)
+/// What an import did.
+#[derive(Debug, Clone, Default)]
+pub struct Imported {
+    /// Table by table, in the order of the feeds.
+    pub tables: Vec<Upserted>,
+    /// What is odd but was taken: ids that no table knows.
+    pub warnings: Vec<String>,
 }
 
-/// Upserts rows into one table; the last of several rows with one key holds.
-pub async fn upsert(
-    home: &Home,
-    spec: &'static TableSpec,
-    rows: RecordBatch,
-) -> Result<Upserted, DirectoryError> {
+/// Upserts rows; the last of several rows with one key holds. All tables are merged and checked
+/// before the first is written.
+///
+/// # Errors
+/// A contradiction in the tables as they would be ([`FeedError::Contradiction`]): nothing was
+/// changed. What the disk says.
+pub async fn import(home: &Home, feeds: Vec<Feed>) -> Result<Imported, DirectoryError> {
     let patience = std::time::Duration::from_secs(30);
     // It may wait, so it waits where that holds up nobody else.
     let waiting = home.clone();
@@ -114,37 +114,93 @@ pub async fn upsert(
                 path: home.root().to_path_buf(),
                 source: std::io::Error::other(e),
             })??;
-    let mut table = Table::open_or_create(&home.table(spec.name), spec.layout()).await?;
-    let before = all_rows(&table, spec).await?;
-    let n_before = before.num_rows();
-    let merged = merge(spec, &before, &rows).map_err(|source| DirectoryError::Merge {
-        table: spec.name,
-        source,
-    })?;
-    let inserted = merged.num_rows() - n_before;
-    let distinct = merge(spec, &RecordBatch::new_empty(spec.schema()), &rows)
-        .map_err(|source| DirectoryError::Merge {
+    let mut order: Vec<&'static TableSpec> = Vec::new();
+    for feed in &feeds {
+        if order.iter().all(|spec| spec.name != feed.spec.name) {
+            order.push(feed.spec);
+        }
+    }
+    let mut changes = Vec::with_capacity(order.len());
+    for spec in order {
+        let fed: Vec<&Feed> = feeds.iter().filter(|f| f.spec.name == spec.name).collect();
+        let before = rows_of(home, spec).await?;
+        let change = Change::of(spec, before, &fed).map_err(|source| DirectoryError::Merge {
             table: spec.name,
             source,
-        })?
-        .num_rows();
-    if merged != before {
-        table.replace(&merged).await?;
+        })?;
+        checks::check(&change.merged)?;
+        changes.push(change);
     }
-    Ok(Upserted {
-        table: spec.name,
-        inserted,
-        updated: distinct - inserted,
-        total: merged.num_rows(),
-    })
+    let warnings = warnings(home, &feeds, &changes).await?;
+    let mut tables = Vec::with_capacity(changes.len());
+    for change in changes {
+        tables.push(change.write(home).await?);
+    }
+    Ok(Imported { tables, warnings })
 }
 
-fn merge(
-    spec: &TableSpec,
-    before: &RecordBatch,
-    rows: &RecordBatch,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let all = arrow::compute::concat_batches(&spec.schema(), [before, rows])?;
+/// Upserts the rows of one feed.
+///
+/// # Errors
+/// As [`import`].
+pub async fn upsert(home: &Home, feed: Feed) -> Result<Imported, DirectoryError> {
+    import(home, vec![feed]).await
+}
+
+/// What an import would do to one table.
+struct Change<'a> {
+    spec: &'static TableSpec,
+    before: RecordBatch,
+    merged: Merged<'a>,
+    n_fed: usize,
+}
+
+impl<'a> Change<'a> {
+    fn of(
+        spec: &'static TableSpec,
+        before: RecordBatch,
+        fed: &[&'a Feed],
+    ) -> Result<Self, ArrowError> {
+        let mut batches = vec![&before];
+        batches.extend(fed.iter().map(|feed| &feed.rows));
+        let all = arrow::compute::concat_batches(&spec.schema(), batches)?;
+        let kept = last_of_each_key(spec, &all)?;
+        let mut origins: Vec<Option<(&Feed, usize)>> = vec![None; before.num_rows()];
+        for feed in fed {
+            origins.extend((0..feed.rows.num_rows()).map(|row| Some((*feed, row))));
+        }
+        let origin: Vec<_> = kept.iter().map(|row| origins[*row as usize]).collect();
+        let rows = arrow::compute::take_record_batch(&all, &UInt32Array::from(kept))?;
+        Ok(Self {
+            spec,
+            n_fed: origin.iter().flatten().count(),
+            merged: Merged {
+                table: spec.name,
+                rows,
+                origin,
+            },
+            before,
+        })
+    }
+
+    async fn write(self, home: &Home) -> Result<Upserted, TableError> {
+        let (spec, rows) = (self.spec, self.merged.rows);
+        let mut table = Table::open_or_create(&home.table(spec.name), spec.layout()).await?;
+        if rows != self.before {
+            table.replace(&rows).await?;
+        }
+        let inserted = rows.num_rows() - self.before.num_rows();
+        Ok(Upserted {
+            table: spec.name,
+            inserted,
+            updated: self.n_fed - inserted,
+            total: rows.num_rows(),
+        })
+    }
+}
+
+/// The row that holds for each key, in the order of the keys.
+fn last_of_each_key(spec: &TableSpec, all: &RecordBatch) -> Result<Vec<u32>, ArrowError> {
     let keys = spec.key();
     let fields = keys
         .iter()
@@ -158,8 +214,32 @@ fn merge(
     }
     let mut kept: Vec<(&[u8], u32)> = last.into_iter().collect();
     kept.sort_unstable();
-    let rows = UInt32Array::from_iter_values(kept.into_iter().map(|(_, row)| row));
-    arrow::compute::take_record_batch(&all, &rows)
+    Ok(kept.into_iter().map(|(_, row)| row).collect())
+}
+
+/// Ids in the feeds that no table knows, neither those stored nor those that come with them.
+async fn warnings(
+    home: &Home,
+    feeds: &[Feed],
+    changes: &[Change<'_>],
+) -> Result<Vec<String>, TableError> {
+    let mut known: HashMap<&str, RecordBatch> = changes
+        .iter()
+        .map(|change| (change.spec.name, change.merged.rows.clone()))
+        .collect();
+    let mut warnings = Vec::new();
+    for feed in feeds {
+        let of_table = |r: &&Reference| r.table == feed.spec.name;
+        for reference in REFERENCES.iter().filter(of_table) {
+            if !known.contains_key(reference.known_by) {
+                let spec = table(reference.known_by).expect("references name tables");
+                known.insert(spec.name, rows_of(home, spec).await?);
+            }
+            let found = checks::unknown_ids(reference, feed, &known[reference.known_by]);
+            warnings.extend(found);
+        }
+    }
+    Ok(warnings)
 }
 
 /// All rows of a directory table; empty where it has never been fed.

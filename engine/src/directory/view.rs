@@ -1,226 +1,220 @@
-//! The directory in memory, as jobs and filters need it: roles, names, the department tree, and
-//! who was where when (semantics 2 and 9).
+//! The whole directory in memory, read from its tables at one version and then shared: who an id
+//! is, and what held when (semantics 2 and 9).
+//!
+//! Ids are numbers of [`Ids`]; the methods here that take and give texts are for questions about
+//! single ids. Its parts are in files of their own: people, organisation, relations, groups, work.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use arrow::array::{Array, AsArray, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::RecordBatch;
 use huicun_semantics::interval::Interval;
 use huicun_semantics::role::{Role, role_of};
 
-use super::schema::table;
+use super::columns::{Rows, collect_ids};
+use super::groups::Groups;
+use super::ids::Ids;
+use super::organisation::Organisation;
+use super::people::{Customers, Employee, read_employees};
+use super::relations::Relations;
+use super::schema::{TABLES, TableSpec, table};
 use super::store;
+use super::work::{self, Work};
 use crate::archive::{Home, TableError};
-
-/// An employee of the directory.
-#[derive(Debug, Clone, Default)]
-pub struct Employee {
-    /// Display name.
-    pub name: String,
-    /// Departments that hold for all times where there is no history.
-    pub departments: Vec<String>,
-    /// UTC milliseconds from which on he is in no department, for those who left.
-    pub left_ms: Option<i64>,
-}
-
-/// A follow of a customer by an employee.
-#[derive(Debug, Clone)]
-pub struct Relation {
-    /// The employee.
-    pub userid: String,
-    /// The customer.
-    pub external_userid: String,
-    /// When he was added, UTC milliseconds.
-    pub added_ms: i64,
-    /// When he was lost, UTC milliseconds; not yet if missing.
-    pub lost_ms: Option<i64>,
-}
 
 /// The whole directory at one version.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
+    /// The numbers of all ids that the tables name.
+    pub ids: Ids,
     /// By userid.
     pub employees: HashMap<String, Employee>,
-    /// Customer names by external_userid.
-    pub customers: HashMap<String, String>,
-    /// Parent and name by department id.
+    /// Name and parent by department id.
     pub departments: HashMap<String, (String, Option<String>)>,
-    /// Department history by employee.
-    pub department_history: HashMap<String, Vec<(String, Interval)>>,
-    /// All follows.
-    pub relations: Vec<Relation>,
-    /// Group names by chat_id.
-    pub groups: HashMap<String, String>,
-    /// Group memberships by member: (chat_id, interval).
-    pub memberships: HashMap<String, Vec<(String, Interval)>>,
+    /// Customers.
+    pub customers: Customers,
+    /// Departments, stores, and who was in them when.
+    pub organisation: Organisation,
+    /// Who follows which customer.
+    pub relations: Relations,
+    /// Groups and their members.
+    pub groups: Groups,
+    /// Records, tasks, requests, material and orders.
+    pub work: Work,
     /// Chats that have, or had, a customer as a member by the tables.
     pub rooms_with_customers: HashSet<String>,
     /// Table versions that this was read from.
     pub versions: Vec<(&'static str, u64)>,
+    /// Of each number, as [`Directory::role`].
+    roles: Vec<Role>,
+}
+
+/// The columns that hold ids, by table.
+pub(super) const ID_COLUMNS: &[(&str, &[&str])] = &[
+    ("departments", &["id", "parent_id", "leaders"]),
+    ("employees", &["userid", "departments"]),
+    ("department_members", &["userid", "department_id"]),
+    (
+        "stores",
+        &["store_id", "department_id", "members", "groups"],
+    ),
+    ("customers", &["external_userid"]),
+    ("relations", &["userid", "external_userid"]),
+    ("groups", &["chat_id", "owner", "store_id"]),
+    ("group_roles", &["chat_id", "userid"]),
+    ("group_members", &["chat_id", "member_id", "invitor"]),
+    ("followups", &["userid", "target_id"]),
+    ("business_records", &["userid", "target_id"]),
+    ("tasks", &["userid"]),
+    ("friend_requests", &["userid"]),
+    ("material_events", &["external_userid"]),
+    ("orders", &["external_userid"]),
+];
+
+fn spec(name: &str) -> &'static TableSpec {
+    table(name).expect("the directory names only its own tables")
 }
 
 impl Directory {
     /// Reads the directory's tables.
     pub async fn load(home: &Home) -> Result<Self, TableError> {
-        let mut this = Self {
-            versions: store::versions(home).await?,
-            ..Self::default()
-        };
-        this.load_people(home).await?;
-        this.load_departments(home).await?;
-        this.load_relations(home).await?;
-        this.load_groups(home).await?;
-        Ok(this)
+        let versions = store::versions(home).await?;
+        let mut tables = HashMap::new();
+        for (name, _) in ID_COLUMNS {
+            tables.insert(*name, store::rows_of(home, spec(name)).await?);
+        }
+        Ok(Self {
+            versions,
+            ..Self::from_tables(tables)
+        })
     }
 
-    async fn load_people(&mut self, home: &Home) -> Result<(), TableError> {
-        let rows = rows(home, "employees").await?;
-        let (id, name, status) = (
-            text(&rows, "userid"),
-            text(&rows, "name"),
-            text(&rows, "status"),
-        );
-        let (departments, left_at) = (lists(&rows, "departments"), times(&rows, "left_at"));
-        for row in 0..rows.num_rows() {
-            let has_left = status.is_valid(row) && status.value(row) == "left";
-            let employee = Employee {
-                name: name.value(row).to_string(),
-                departments: items(departments, row),
-                // Who left at an unknown time is in no department at any time.
-                left_ms: has_left.then(|| left_at(row).unwrap_or(i64::MIN)),
-            };
-            self.employees.insert(id.value(row).to_string(), employee);
+    /// The view of rows that were read or fed; a table that is not given is empty.
+    pub fn from_tables(mut tables: HashMap<&'static str, RecordBatch>) -> Self {
+        for spec in TABLES {
+            let empty = || RecordBatch::new_empty(spec.schema());
+            tables.entry(spec.name).or_insert_with(empty);
         }
-        let rows = self::rows(home, "customers").await?;
-        let (id, name) = (text(&rows, "external_userid"), text(&rows, "name"));
-        for row in 0..rows.num_rows() {
-            self.customers
-                .insert(id.value(row).to_string(), name.value(row).to_string());
-        }
-        Ok(())
-    }
-
-    async fn load_departments(&mut self, home: &Home) -> Result<(), TableError> {
-        let rows = rows(home, "departments").await?;
-        let (id, name, parent) = (
-            text(&rows, "id"),
-            text(&rows, "name"),
-            text(&rows, "parent_id"),
-        );
-        for row in 0..rows.num_rows() {
-            let parent = parent
-                .is_valid(row)
-                .then(|| parent.value(row).to_string())
-                .filter(|p| !p.is_empty() && p != id.value(row));
-            self.departments.insert(
-                id.value(row).to_string(),
-                (name.value(row).to_string(), parent),
-            );
-        }
-        let rows = self::rows(home, "department_members").await?;
-        let (user, department) = (text(&rows, "userid"), text(&rows, "department_id"));
-        let (from, to) = (times(&rows, "from_time"), times(&rows, "to_time"));
-        for row in 0..rows.num_rows() {
-            let interval = Interval {
-                from_ms: from(row),
-                to_ms: to(row),
-            };
-            self.department_history
-                .entry(user.value(row).to_string())
-                .or_default()
-                .push((department.value(row).to_string(), interval));
-        }
-        Ok(())
-    }
-
-    async fn load_relations(&mut self, home: &Home) -> Result<(), TableError> {
-        let rows = rows(home, "relations").await?;
-        let (user, customer) = (text(&rows, "userid"), text(&rows, "external_userid"));
-        let (added, lost) = (times(&rows, "add_time"), times(&rows, "lost_time"));
-        self.relations = (0..rows.num_rows())
-            .map(|row| Relation {
-                userid: user.value(row).to_string(),
-                external_userid: customer.value(row).to_string(),
-                added_ms: added(row).unwrap_or(i64::MIN),
-                lost_ms: lost(row),
-            })
-            .collect();
-        Ok(())
-    }
-
-    async fn load_groups(&mut self, home: &Home) -> Result<(), TableError> {
-        let rows = rows(home, "groups").await?;
-        let (id, name) = (text(&rows, "chat_id"), text(&rows, "name"));
-        for row in 0..rows.num_rows() {
-            self.groups
-                .insert(id.value(row).to_string(), name.value(row).to_string());
-        }
-        let rows = self::rows(home, "group_members").await?;
-        let (chat, member) = (text(&rows, "chat_id"), text(&rows, "member_id"));
-        let (joined, left) = (times(&rows, "join_time"), times(&rows, "leave_time"));
-        for row in 0..rows.num_rows() {
-            let interval = Interval {
-                from_ms: joined(row),
-                to_ms: left(row),
-            };
-            let (chat, member) = (chat.value(row), member.value(row));
-            // The role of an id is what the people tables and its form say, also where
-            // `member_type` says otherwise (semantics 2).
-            if self.role(member) == Role::Customer {
-                self.rooms_with_customers.insert(chat.to_string());
+        let mut seen = HashSet::new();
+        for (name, columns) in ID_COLUMNS {
+            for column in *columns {
+                collect_ids(&tables[name], column, &mut seen);
             }
-            self.memberships
-                .entry(member.to_string())
-                .or_default()
-                .push((chat.to_string(), interval));
         }
-        Ok(())
+        let ids = Ids::new(seen);
+        let rows = |name: &str| Rows::new(&tables[name], &ids);
+        let employees = read_employees(&rows("employees"), &ids);
+        let customers = Customers::read(&rows("customers"));
+        let roles = roles(&ids, &employees, &customers);
+        let groups = Groups::read(
+            &rows("groups"),
+            &rows("group_roles"),
+            &rows("group_members"),
+            |member| roles[member as usize],
+        );
+        let steady = |employee: &Employee| {
+            let departments = employee.departments.iter();
+            departments.filter_map(|id| ids.get(id)).collect::<Vec<_>>()
+        };
+        let organisation = Organisation::read(
+            &rows("departments"),
+            &rows("department_members"),
+            &rows("stores"),
+            employees.values().map(|e| (e, steady(e))),
+        );
+        let departments = organisation.departments().iter().map(|department| {
+            let parent = department.parent.map(|id| ids.name(id).to_string());
+            let id = ids.name(department.number).to_string();
+            (id, (department.name.to_string(), parent))
+        });
+        Self {
+            departments: departments.collect(),
+            relations: Relations::read(&rows("relations")),
+            rooms_with_customers: groups
+                .iter()
+                .filter(|group| group.has_customer)
+                .map(|group| ids.name(group.chat).to_string())
+                .collect(),
+            work: Work {
+                followups: work::read_records(&rows("followups")),
+                business_records: work::read_records(&rows("business_records")),
+                tasks: work::read_tasks(&rows("tasks")),
+                friend_requests: work::read_friend_requests(&rows("friend_requests")),
+                material_events: work::read_material_events(&rows("material_events")),
+                orders: work::read_orders(&rows("orders")),
+            },
+            versions: Vec::new(),
+            employees,
+            customers,
+            organisation,
+            groups,
+            roles,
+            ids,
+        }
     }
 
     /// The role of an id (semantics 2).
     pub fn role(&self, id: &str) -> Role {
-        role_of(
-            id,
-            self.employees.contains_key(id),
-            self.customers.contains_key(id),
-        )
+        match self.ids.get(id) {
+            Some(number) => self.role_of(number),
+            None => role_of(id, false, false),
+        }
+    }
+
+    /// The role of a number.
+    pub fn role_of(&self, number: u32) -> Role {
+        self.roles[number as usize]
+    }
+
+    /// The display name of an employee or customer.
+    pub fn name(&self, id: &str) -> Option<&str> {
+        let employee = self
+            .employees
+            .get(id)
+            .map(|employee| employee.name.as_str());
+        employee.or_else(|| {
+            let customer = self.customers.get(self.ids.get(id)?)?;
+            Some(&customer.name)
+        })
     }
 
     /// The department and all below it; a cycle in the tree ends the walk.
     pub fn departments_below(&self, id: &str) -> BTreeSet<String> {
-        let mut children: HashMap<&str, Vec<&str>> = HashMap::new();
-        for (child, (_, parent)) in &self.departments {
-            if let Some(parent) = parent {
-                children.entry(parent).or_default().push(child);
-            }
-        }
-        let mut found = BTreeSet::new();
-        let mut open = vec![id];
-        while let Some(next) = open.pop() {
-            if found.insert(next.to_string()) {
-                open.extend(children.get(next).into_iter().flatten());
-            }
-        }
-        found
+        let below = self.ids.get(id).map(|id| self.organisation.below(id));
+        let mut names: BTreeSet<String> = below
+            .into_iter()
+            .flatten()
+            .map(|number| self.ids.name(number).to_string())
+            .collect();
+        names.insert(id.to_string());
+        names
+    }
+
+    fn numbers(&self, ids: &BTreeSet<String>) -> BTreeSet<u32> {
+        ids.iter().filter_map(|id| self.ids.get(id)).collect()
+    }
+
+    /// The departments an id was ever in, with their times as far as he had not left; nothing for
+    /// an id that is no employee of the directory.
+    fn history<'a>(&'a self, userid: &str) -> impl Iterator<Item = (u32, Interval)> + use<'a> {
+        let employee = self.employees.get(userid);
+        employee
+            .into_iter()
+            .flat_map(|employee| self.organisation.history(employee.number))
     }
 
     /// Whether the employee was in one of `departments` at that moment (semantics 9).
     pub fn was_in(&self, userid: &str, departments: &BTreeSet<String>, at_ms: i64) -> bool {
-        let Some(employee) = self.employees.get(userid) else {
-            return false;
-        };
-        if employee.left_ms.is_some_and(|left| at_ms >= left) {
-            return false;
-        }
-        match self.department_history.get(userid) {
-            Some(history) => history
-                .iter()
-                .any(|(id, interval)| departments.contains(id) && interval.contains(at_ms)),
-            None => employee
-                .departments
-                .iter()
-                .any(|id| departments.contains(id)),
-        }
+        self.history(userid).any(|(department, interval)| {
+            interval.contains(at_ms) && departments.contains(self.ids.name(department))
+        })
+    }
+
+    /// The departments of an employee of the directory and when he was in each: not those above,
+    /// and none from when he left.
+    pub fn stays_in_departments(&self, userid: &str) -> Vec<(String, Interval)> {
+        self.history(userid)
+            .map(|(department, interval)| (self.ids.name(department).to_string(), interval))
+            .collect()
     }
 
     /// Whether the employee was in one of `departments` at some instant of `start_ms..end_ms`.
@@ -230,77 +224,99 @@ impl Directory {
         departments: &BTreeSet<String>,
         (start_ms, end_ms): (i64, i64),
     ) -> bool {
-        let Some(employee) = self.employees.get(userid) else {
-            return false;
-        };
-        let end_ms = employee.left_ms.map_or(end_ms, |left| left.min(end_ms));
-        match self.department_history.get(userid) {
-            Some(history) => history.iter().any(|(id, interval)| {
-                departments.contains(id) && interval.touches(start_ms, end_ms)
-            }),
-            None => {
-                start_ms < end_ms
-                    && employee
-                        .departments
-                        .iter()
-                        .any(|id| departments.contains(id))
-            }
-        }
+        self.history(userid).any(|(department, interval)| {
+            interval.touches(start_ms, end_ms) && departments.contains(self.ids.name(department))
+        })
     }
 
     /// Employees who are now, or ever were, in one of `departments`.
     pub fn employees_ever_in(&self, departments: &BTreeSet<String>) -> BTreeSet<String> {
-        self.employees
-            .iter()
-            .filter(
-                |(userid, employee)| match self.department_history.get(*userid) {
-                    Some(history) => history.iter().any(|(id, _)| departments.contains(id)),
-                    None => employee
-                        .departments
-                        .iter()
-                        .any(|id| departments.contains(id)),
-                },
-            )
-            .map(|(userid, _)| userid.clone())
+        let departments = self.numbers(departments);
+        let inside = self.employees.iter().filter(|(_, employee)| {
+            let mut history = self.organisation.history(employee.number);
+            history.any(|(department, _)| departments.contains(&department))
+        });
+        inside.map(|(userid, _)| userid.clone()).collect()
+    }
+
+    /// When an employee was in one of `departments`, as far as he had not left.
+    pub fn times_in(&self, userid: &str, departments: &BTreeSet<String>) -> Vec<Interval> {
+        let departments = self.numbers(departments);
+        self.history(userid)
+            .filter(|(department, _)| departments.contains(department))
+            .map(|(_, interval)| interval)
             .collect()
     }
 
-    /// The display name of an employee or customer.
-    pub fn name(&self, id: &str) -> Option<&str> {
-        self.employees
-            .get(id)
-            .map(|e| e.name.as_str())
-            .or_else(|| self.customers.get(id).map(String::as_str))
+    /// The departments an employee was in at an instant, with all above them.
+    pub fn departments_at(&self, userid: &str, at_ms: i64) -> Vec<&str> {
+        let Some(employee) = self.employees.get(userid) else {
+            return Vec::new();
+        };
+        let departments = self
+            .organisation
+            .departments_above_at(employee.number, at_ms);
+        departments
+            .into_iter()
+            .map(|id| self.ids.name(id))
+            .collect()
+    }
+
+    /// The rooms that someone was ever a member of, by the tables, with the times.
+    pub fn memberships_of(&self, member: &str) -> impl Iterator<Item = (&str, Interval)> {
+        let stays = self.ids.get(member).map(|id| self.groups.of_member(id));
+        stays
+            .into_iter()
+            .flatten()
+            .map(|stay| (self.ids.name(stay.chat), stay.interval()))
+    }
+
+    /// The owner (群主) of a group at an instant.
+    pub fn owner_at(&self, chat: &str, at_ms: i64) -> Option<&str> {
+        let group = self.groups.get(self.ids.get(chat)?)?;
+        Some(self.ids.name(group.owner_at(at_ms)?))
+    }
+
+    /// The responsible employee (群负责人) of a group at an instant: the owner where none is set.
+    pub fn responsible_at(&self, chat: &str, at_ms: i64) -> Option<&str> {
+        let group = self.groups.get(self.ids.get(chat)?)?;
+        Some(self.ids.name(group.responsible_at(at_ms)?))
+    }
+
+    /// The employees who were members of a group at an instant; `None` where the tables have no
+    /// members of it at all, so that nothing is known.
+    pub fn members_of_at(&self, chat: &str, at_ms: i64) -> Option<Vec<&str>> {
+        let chat = self.ids.get(chat)?;
+        if self.groups.of_chat(chat).is_empty() {
+            return None;
+        }
+        let members = self.groups.members_at(chat, at_ms);
+        let employees = members.filter(|member| member.role == Role::Employee);
+        Some(
+            employees
+                .map(|member| self.ids.name(member.member))
+                .collect(),
+        )
     }
 }
 
-async fn rows(home: &Home, name: &str) -> Result<RecordBatch, TableError> {
-    let spec = table(name).expect("the directory names only its own tables");
-    store::rows_of(home, spec).await
+fn roles(ids: &Ids, employees: &HashMap<String, Employee>, customers: &Customers) -> Vec<Role> {
+    let numbers = 0..ids.len() as u32;
+    let mut is_employee = vec![false; ids.len()];
+    for employee in employees.values() {
+        is_employee[employee.number as usize] = true;
+    }
+    let mut is_customer = vec![false; ids.len()];
+    for customer in customers.iter() {
+        is_customer[customer.number as usize] = true;
+    }
+    numbers
+        .map(|number| {
+            let place = number as usize;
+            role_of(ids.name(number), is_employee[place], is_customer[place])
+        })
+        .collect()
 }
 
-fn text<'a>(rows: &'a RecordBatch, column: &str) -> &'a StringArray {
-    rows.column_by_name(column)
-        .expect("rows_of returns all columns of the table")
-        .as_string()
-}
-
-fn lists<'a>(rows: &'a RecordBatch, column: &str) -> &'a ListArray {
-    rows.column_by_name(column)
-        .expect("rows_of returns all columns of the table")
-        .as_list()
-}
-
-fn items(lists: &ListArray, row: usize) -> Vec<String> {
-    let list = lists.value(row);
-    let list: &StringArray = list.as_string();
-    list.iter().flatten().map(String::from).collect()
-}
-
-fn times<'a>(rows: &'a RecordBatch, column: &str) -> impl Fn(usize) -> Option<i64> + 'a {
-    let array = rows
-        .column_by_name(column)
-        .expect("rows_of returns all columns of the table")
-        .as_primitive::<TimestampMicrosecondType>();
-    move |row| array.is_valid(row).then(|| array.value(row) / 1000)
-}
+#[cfg(test)]
+mod tests;

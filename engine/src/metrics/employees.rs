@@ -1,12 +1,11 @@
 //! The employees report: single-chat metrics per employee and slice of the period
 //! (semantics 10.1, manual 8.2.1).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
-use huicun_semantics::interval::{Relation, first_adder};
 use huicun_semantics::ratio::percentile_of_sorted;
 use huicun_semantics::role::Role;
 use huicun_semantics::time::{By, Period, Zone};
@@ -123,10 +122,9 @@ fn listed(
         facts
             .directory
             .relations
-            .iter()
-            .filter(|r| (start..end).contains(&r.added_ms))
-            .filter(|r| facts.directory.role(&r.userid) == Role::Employee)
-            .map(|r| r.userid.clone()),
+            .added_in(start, end)
+            .filter(|r| facts.directory.role_of(r.user) == Role::Employee)
+            .map(|r| facts.directory.ids.name(r.user).to_string()),
     );
     listed.retain(|userid| scope.sees_employee(userid));
     if !question.employees.is_empty() {
@@ -256,36 +254,18 @@ fn customers<'a>(
 ) -> (ByEmployee<'a, BTreeSet<&'a str>>, ByEmployee<'a, u64>) {
     let mut new: ByEmployee<'a, BTreeSet<&str>> = HashMap::new();
     let mut totals: ByEmployee<'a, u64> = HashMap::new();
-    let mut of_customer: BTreeMap<&str, Vec<Relation>> = BTreeMap::new();
-    let mut users: Vec<&str> = facts
-        .directory
-        .relations
-        .iter()
-        .map(|r| r.userid.as_str())
-        .collect();
-    users.sort_unstable();
-    users.dedup();
-    for relation in &facts.directory.relations {
-        // Ranks ascend with userid, as the tie rule of the first adder wants.
-        let rank = users.partition_point(|u| *u < relation.userid.as_str()) as u32;
-        of_customer
-            .entry(&relation.external_userid)
-            .or_default()
-            .push((rank, relation.added_ms, relation.lost_ms));
-    }
+    let (ids, relations) = (&facts.directory.ids, &facts.directory.relations);
     for (slice, (_, period)) in slices.iter().enumerate() {
         let (start, end) = (period.start_ms(zone), period.end_ms(zone));
-        for relation in &facts.directory.relations {
-            if (start..end).contains(&relation.added_ms) {
-                new.entry((&relation.userid, slice))
-                    .or_default()
-                    .insert(&relation.external_userid);
-            }
+        for relation in relations.added_in(start, end) {
+            new.entry((ids.name(relation.user), slice))
+                .or_default()
+                .insert(ids.name(relation.customer));
         }
         let at = (end - 1).min(now_ms);
-        for relations in of_customer.values() {
-            if let Some(rank) = first_adder(relations, at) {
-                *totals.entry((users[rank as usize], slice)).or_default() += 1;
+        for (customer, _) in relations.by_customer() {
+            if let Some(user) = relations.first_adder(customer, at) {
+                *totals.entry((ids.name(user), slice)).or_default() += 1;
             }
         }
     }

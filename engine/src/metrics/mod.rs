@@ -1,5 +1,6 @@
 //! Metrics: what each is called and means, and the reports that count them (semantics 10).
 
+pub mod activity;
 pub mod catalogue;
 pub mod employees;
 

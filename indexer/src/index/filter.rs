@@ -210,7 +210,7 @@ fn takes_part<'a>(
         any_term(FIELDS.conversation, rooms.iter().map(String::as_str)),
     ];
     for person in people {
-        for (room, interval) in directory.memberships.get(person).into_iter().flatten() {
+        for (room, interval) in directory.memberships_of(person) {
             any.push(Box::new(BooleanQuery::intersection(vec![
                 term(FIELDS.conversation, room),
                 between(interval.from_ms, interval.to_ms),
@@ -234,24 +234,13 @@ fn department_takes_part(
     let mut any: Vec<Box<dyn TantivyQuery>> = Vec::new();
     let mut steady = Vec::new();
     for person in &people {
-        let left_ms = directory.employees.get(person).and_then(|e| e.left_ms);
-        match directory.department_history.get(person) {
-            None if left_ms.is_none() => steady.push(person.as_str()),
-            None => any.push(Box::new(BooleanQuery::intersection(vec![
-                takes_part(searcher, directory, std::iter::once(person.as_str())),
-                between(None, left_ms),
-            ]))),
-            Some(history) => {
-                for (_, interval) in history.iter().filter(|(id, _)| below.contains(id)) {
-                    let to_ms = match (interval.to_ms, left_ms) {
-                        (Some(a), Some(b)) => Some(a.min(b)),
-                        (a, b) => a.or(b),
-                    };
-                    any.push(Box::new(BooleanQuery::intersection(vec![
-                        takes_part(searcher, directory, std::iter::once(person.as_str())),
-                        between(interval.from_ms, to_ms),
-                    ])));
-                }
+        for interval in directory.times_in(person, &below) {
+            match (interval.from_ms, interval.to_ms) {
+                (None, None) => steady.push(person.as_str()),
+                (from_ms, to_ms) => any.push(Box::new(BooleanQuery::intersection(vec![
+                    takes_part(searcher, directory, std::iter::once(person.as_str())),
+                    between(from_ms, to_ms),
+                ]))),
             }
         }
     }

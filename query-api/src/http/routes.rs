@@ -310,6 +310,9 @@ pub struct UpsertAnswer {
     updated: usize,
     /// Rows now.
     total: usize,
+    /// What is odd but was taken: ids that no table knows. Left out where there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 /// Upsert rows of a directory table by key; the body is NDJSON.
@@ -339,13 +342,15 @@ pub async fn put_directory(
     })?;
     let rows =
         feed::read_ndjson(spec, &body, "body").map_err(|e| QuestionError::Directory(e.into()))?;
-    let done = store::upsert(api.archive.home(), spec, rows)
+    let done = store::upsert(api.archive.home(), rows)
         .await
         .map_err(QuestionError::from)?;
+    let counts = done.tables.first();
     Ok(Json(UpsertAnswer {
-        table: done.table.into(),
-        inserted: done.inserted,
-        updated: done.updated,
-        total: done.total,
+        table: spec.name.into(),
+        inserted: counts.map_or(0, |table| table.inserted),
+        updated: counts.map_or(0, |table| table.updated),
+        total: counts.map_or(0, |table| table.total),
+        warnings: done.warnings,
     }))
 }

@@ -183,10 +183,9 @@ fn is_visible(scope: &Scope, facts: &Facts, dialogue: &Dialogue, employees: &[St
     took_part || {
         let room = &facts.conversation(dialogue).id;
         visible.iter().any(|id| {
-            let memberships = facts.directory.memberships.get(id);
-            memberships
-                .into_iter()
-                .flatten()
+            facts
+                .directory
+                .memberships_of(id)
                 .any(|(chat, interval)| chat == room && interval.contains(dialogue.started_ms))
         })
     }

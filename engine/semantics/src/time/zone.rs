@@ -6,7 +6,9 @@
 
 use std::cell::Cell;
 
-use chrono::{DateTime, Days, MappedLocalTime, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
+use chrono::{
+    DateTime, Days, MappedLocalTime, NaiveDate, NaiveTime, Offset, SecondsFormat, TimeZone, Utc,
+};
 use chrono_tz::Tz;
 
 /// The earliest instant told apart, in UTC milliseconds: 0001-01-02 00:00 UTC.
@@ -22,6 +24,10 @@ const DAY_MS: i64 = 86_400_000;
 
 /// More than any clock change: no local time lies farther than this from the same time in UTC.
 const OFFSET_MS_MAX: i64 = 26 * 3_600_000;
+
+/// Three days: no zone of the database ever turned its clocks twice in less than 6.9 days (Recife,
+/// Gaza), so that equal offsets this far apart mean that nothing was turned in between.
+const STEADY_MS_MAX: i64 = 3 * DAY_MS;
 
 /// A time zone of the database; `Asia/Shanghai` by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -125,6 +131,35 @@ impl Zone {
             .to_rfc3339_opts(SecondsFormat::Millis, false)
     }
 
+    /// How far the clocks are ahead of UTC at an instant, and up to when, at most up to `end_ms`,
+    /// they surely stay so (all in milliseconds). `at_ms < end_ms`, both within the bounds.
+    ///
+    /// It may answer less than the whole stretch: go on from there. Arithmetic for modern China.
+    pub(crate) fn steady(&self, at_ms: i64, end_ms: i64) -> (i64, i64) {
+        if self.0 == Tz::Asia__Shanghai && at_ms >= SHANGHAI_FIXED_FROM_MS {
+            return (SHANGHAI_OFFSET_MS, end_ms);
+        }
+        let offset_ms = self.offset_ms(at_ms);
+        let mut until_ms = end_ms.min(at_ms.saturating_add(STEADY_MS_MAX));
+        if self.offset_ms(until_ms) == offset_ms {
+            return (offset_ms, until_ms);
+        }
+        let mut steady_ms = at_ms;
+        while until_ms - steady_ms > 1 {
+            let middle_ms = steady_ms + (until_ms - steady_ms) / 2;
+            if self.offset_ms(middle_ms) == offset_ms {
+                steady_ms = middle_ms;
+            } else {
+                until_ms = middle_ms;
+            }
+        }
+        (offset_ms, until_ms)
+    }
+
+    fn offset_ms(&self, at_ms: i64) -> i64 {
+        i64::from(self.local(clamp(at_ms)).offset().fix().local_minus_utc()) * 1_000
+    }
+
     fn local(&self, at_ms: i64) -> DateTime<Tz> {
         DateTime::<Utc>::from_timestamp_millis(at_ms)
             .expect("a clamped instant is within chrono's range")
@@ -192,12 +227,14 @@ const EPOCH_FROM_CE: i64 = 719_163;
 const DAY_MIN: i64 = 1 - EPOCH_FROM_CE;
 const DAY_MAX: i64 = 2_932_897;
 
-fn day_number(day: NaiveDate) -> i64 {
+/// A day in days since 1970-01-01.
+pub(crate) fn day_number(day: NaiveDate) -> i64 {
     use chrono::Datelike as _;
     i64::from(day.num_days_from_ce()) - EPOCH_FROM_CE
 }
 
-fn nth_day(days_since_1970: i64) -> NaiveDate {
+/// The day that lies so many days after 1970-01-01.
+pub(crate) fn nth_day(days_since_1970: i64) -> NaiveDate {
     i32::try_from(days_since_1970 + EPOCH_FROM_CE)
         .ok()
         .and_then(NaiveDate::from_num_days_from_ce_opt)

@@ -1,0 +1,135 @@
+//! Reads the columns of one directory table, with ids as numbers.
+
+use std::cell::Cell;
+use std::collections::HashSet;
+
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
+use chrono::NaiveDate;
+
+use super::ids::Ids;
+
+/// The rows of a table, as `store` gives them: all columns of its spec, in its types.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    batch: &'a RecordBatch,
+    ids: &'a Ids,
+}
+
+const ALL_COLUMNS: &str = "a table is read with all columns of its spec";
+const ALL_IDS: &str = "ids were collected from every id column";
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(batch: &'a RecordBatch, ids: &'a Ids) -> Self {
+        Self { batch, ids }
+    }
+
+    pub(super) fn numbers(&self) -> std::ops::Range<usize> {
+        0..self.batch.num_rows()
+    }
+
+    fn column(&self, name: &str) -> &'a dyn Array {
+        self.batch.column_by_name(name).expect(ALL_COLUMNS).as_ref()
+    }
+
+    /// A text, missing where it is null or empty.
+    pub(super) fn text(&self, name: &str) -> impl Fn(usize) -> Option<&'a str> + use<'a> {
+        let array: &StringArray = self.column(name).as_string();
+        move |row| {
+            let given = array.is_valid(row).then(|| array.value(row));
+            given.filter(|text| !text.is_empty())
+        }
+    }
+
+    /// The number of an id, missing where it is null or empty. Tables are sorted by key, so the
+    /// row before often has the same.
+    pub(super) fn id(&self, name: &str) -> impl Fn(usize) -> Option<u32> + use<'a> {
+        let (text, ids) = (self.text(name), self.ids);
+        let last: Cell<Option<(&'a str, u32)>> = Cell::new(None);
+        move |row| {
+            let id = text(row)?;
+            if let Some((known, number)) = last.get()
+                && known == id
+            {
+                return Some(number);
+            }
+            let number = ids.get(id).expect(ALL_IDS);
+            last.set(Some((id, number)));
+            Some(number)
+        }
+    }
+
+    /// The texts of a list; none where it is null.
+    pub(super) fn list(&self, name: &str) -> impl Fn(usize) -> Vec<&'a str> + use<'a> {
+        let lists = self.column(name).as_list::<i32>();
+        let (values, offsets) = (lists.values().as_string::<i32>(), lists.value_offsets());
+        move |row| {
+            if !lists.is_valid(row) {
+                return Vec::new();
+            }
+            let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+            (from..to)
+                .filter(|at| values.is_valid(*at))
+                .map(|at| values.value(at))
+                .collect()
+        }
+    }
+
+    /// The numbers of a list of ids.
+    pub(super) fn id_list(&self, name: &str) -> impl Fn(usize) -> Vec<u32> + use<'a> {
+        let (list, ids) = (self.list(name), self.ids);
+        move |row| {
+            let given = list(row).into_iter();
+            given.map(|id| ids.get(id).expect(ALL_IDS)).collect()
+        }
+    }
+
+    /// An instant, UTC milliseconds.
+    pub(super) fn time(&self, name: &str) -> impl Fn(usize) -> Option<i64> + use<'a> {
+        let array = self.column(name).as_primitive::<TimestampMicrosecondType>();
+        move |row| {
+            array
+                .is_valid(row)
+                .then(|| array.value(row).div_euclid(1000))
+        }
+    }
+
+    pub(super) fn integer(&self, name: &str) -> impl Fn(usize) -> Option<i64> + use<'a> {
+        let array = self.column(name).as_primitive::<Int64Type>();
+        move |row| array.is_valid(row).then(|| array.value(row))
+    }
+
+    pub(super) fn number(&self, name: &str) -> impl Fn(usize) -> Option<f64> + use<'a> {
+        let array = self.column(name).as_primitive::<Float64Type>();
+        move |row| array.is_valid(row).then(|| array.value(row))
+    }
+
+    pub(super) fn boolean(&self, name: &str) -> impl Fn(usize) -> Option<bool> + use<'a> {
+        let array = self.column(name).as_boolean();
+        move |row| array.is_valid(row).then(|| array.value(row))
+    }
+
+    pub(super) fn day(&self, name: &str) -> impl Fn(usize) -> Option<NaiveDate> + use<'a> {
+        let array = self.column(name).as_primitive::<Date32Type>();
+        move |row| {
+            let days = array.is_valid(row).then(|| array.value(row))?;
+            Date32Type::to_naive_date_opt(days)
+        }
+    }
+}
+
+/// Adds what an id column, or a list of ids, holds.
+pub(super) fn collect_ids<'a>(batch: &'a RecordBatch, column: &str, into: &mut HashSet<&'a str>) {
+    let array = batch.column_by_name(column).expect(ALL_COLUMNS);
+    let texts: &StringArray = match array.as_list_opt::<i32>() {
+        Some(lists) => lists.values().as_string(),
+        None => array.as_string(),
+    };
+    let mut last = "";
+    for id in texts.iter().flatten() {
+        if id != last {
+            into.insert(id);
+            last = id;
+        }
+    }
+}
