@@ -5,6 +5,7 @@ pub mod conversations;
 pub mod derive;
 pub mod facts;
 pub mod names;
+pub mod on_read;
 pub mod period;
 
 pub use facts::Facts;
