@@ -170,6 +170,9 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
     for warning in &done.warnings {
         eprintln!("warning: {warning}");
     }
+    if done.tables.iter().any(|t| t.table == "relations") {
+        note_losses(&home).await?;
+    }
     let table = Table {
         columns: vec![
             Column::new("table", "表", "Table", ColumnKind::Text),
@@ -196,4 +199,11 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
         &target,
     )?;
     Ok(())
+}
+
+/// Remembers when the loss of a relation entered: rules apply to it from then on (semantics 8).
+async fn note_losses(home: &Home) -> Result<(), Failure> {
+    let losses = losses_of(&directory::Directory::load(home).await?);
+    let now = chrono::Utc::now().timestamp_millis();
+    Ok(State::open(&home.state())?.note_losses(&losses, now)?)
 }

@@ -1,6 +1,7 @@
 //! The commands, one file each: read the arguments, call the library, write the answer.
 
 mod ask;
+mod behaviours;
 mod demo;
 mod doctor;
 mod import;
@@ -35,6 +36,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Search(options) => ask::search(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
+        Command::Behaviours(options) => behaviours::behaviours(data, options).await,
         Command::Report(options) => ask::report(data, options).await,
         Command::Sql(options) => ask::sql(data, options).await,
         Command::Ledger(options) => ask::ledger(data, options).await,
@@ -47,7 +49,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Vacuum(options) => keep::vacuum(data, &options).await,
         Command::Reindex(options) => keep::reindex(data, &options).await,
         Command::Rebuild(options) => keep::rebuild(data, &options).await,
-        Command::Rules(options) => rules::rules(data, options),
+        Command::Rules(options) => rules::rules(data, options).await,
         Command::Token(options) => token::token(data, options),
         Command::Tape(options) => tape::tape(options),
         Command::Demo(options) => demo::demo(options),

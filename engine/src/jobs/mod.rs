@@ -1,6 +1,7 @@
 //! What is computed from messages, directory and rules: dialogues, replies, and the facts that
 //! reports count. Each job calls the functions of `huicun-semantics`, which are the law.
 
+pub mod behaviours;
 pub mod conversations;
 pub mod derive;
 pub mod facts;

@@ -87,6 +87,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
         .routes(routes!(routes::report_employees))
+        .routes(routes!(routes::behaviours))
+        .routes(routes!(routes::get_rules, routes::put_rules))
         .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))

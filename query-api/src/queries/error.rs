@@ -50,6 +50,9 @@ pub enum QuestionError {
     /// Facts could not be computed.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// Behaviours could not be found.
+    #[error(transparent)]
+    Behaviours(#[from] huicun_engine::jobs::behaviours::BehavioursError),
     /// The file of a message is not here yet.
     #[error("the file of message `{msgid}` is not fetched yet ({status})")]
     MediaPending {
