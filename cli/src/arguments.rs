@@ -55,6 +55,8 @@ pub enum Command {
     Dialogues(DialogueArguments),
     /// List customers who were not answered in time (超时回复).
     Timeouts(DialogueArguments),
+    /// List behaviours (敏感行为) that the rules recorded, by time; review them.
+    Behaviours(BehavioursArguments),
     /// Count metrics.
     #[command(subcommand)]
     Report(Report),
@@ -535,7 +537,122 @@ pub enum RulesCommand {
         file: PathBuf,
     },
     /// Print all rules in force.
-    Show,
+    #[command(disable_version_flag = true)]
+    Show {
+        /// Print this version instead (`rules history` lists them).
+        #[arg(long, value_name = "N")]
+        version: Option<i64>,
+    },
+    /// Say what applying the file would change and what would be computed anew; changes nothing.
+    Diff {
+        /// A rules file (TOML).
+        file: PathBuf,
+    },
+    /// List the versions: when, by whom, and which sections changed.
+    History {
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Take the PRC's holidays and make-up working days over into a calendar; without --calendar
+    /// list them.
+    Holidays {
+        /// The calendar whose exceptions they become.
+        #[arg(long, value_name = "NAME")]
+        calendar: Option<String>,
+        /// Only of this year (repeatable); 2019 to 2026 if left out.
+        #[arg(long, value_name = "YEAR")]
+        year: Vec<i32>,
+        /// Make-up days have the hours of this day (mon to sun); the first that has any if left out.
+        #[arg(long = "as", value_name = "DAY")]
+        as_: Option<String>,
+        /// Replace exceptions that the calendar already has on these days; else they stay.
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        out: Out,
+    },
+}
+
+/// Which behaviours, or what to do with them.
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BehavioursArguments {
+    #[command(subcommand)]
+    pub what: Option<BehavioursCommand>,
+    #[command(flatten)]
+    pub filter: BehaviourFilter,
+    /// Count them by rule instead.
+    #[arg(long)]
+    pub by_rule: bool,
+    /// At most this many; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args, Clone)]
+pub struct BehaviourFilter {
+    #[command(flatten)]
+    pub days: Days,
+    /// In a conversation of this employee (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// red_packet, card, sensitive_word or friend_deleted (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// Hit by this word rule (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub rule: Vec<String>,
+    /// unreviewed, confirmed or false_alarm (repeatable).
+    #[arg(long, value_name = "REVIEW")]
+    pub review: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub enum BehavioursCommand {
+    /// Review a behaviour (审核); it may be reviewed again, and the history is kept.
+    Review {
+        /// Its behaviour_id.
+        id: String,
+        /// confirmed or false_alarm.
+        #[arg(long = "as", value_name = "VERDICT")]
+        as_: String,
+        /// Why.
+        #[arg(long)]
+        remark: Option<String>,
+        /// Who reviews; the account's name if left out.
+        #[arg(long, value_name = "NAME")]
+        reviewer: Option<String>,
+    },
+    /// List the reviews of a behaviour, oldest first.
+    Reviews {
+        /// Its behaviour_id.
+        id: String,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Apply the rules in force to what is in the archive already, by the day it happened.
+    Rescan {
+        /// First day, YYYY-MM-DD.
+        #[arg(long, value_name = "DAY")]
+        from: String,
+        /// Last day, YYYY-MM-DD, included.
+        #[arg(long, value_name = "DAY")]
+        to: String,
+    },
+    /// Say what a rules file would have found in a period; changes nothing.
+    Backtest {
+        /// A rules file (TOML).
+        file: PathBuf,
+        #[command(flatten)]
+        filter: BehaviourFilter,
+        /// Count them by rule instead.
+        #[arg(long)]
+        by_rule: bool,
+        #[command(flatten)]
+        out: Out,
+    },
 }
 
 #[derive(Subcommand)]

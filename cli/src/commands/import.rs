@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use huicun_engine::archive::seen::UNNAMED_SOURCE;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory;
+use huicun_engine::jobs::behaviours::losses_of;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::config::Config;
 use huicun_indexer::ingest::import::{Progress, import as import_messages};
@@ -170,6 +171,9 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
     for warning in &done.warnings {
         eprintln!("warning: {warning}");
     }
+    if done.tables.iter().any(|t| t.table == "relations") {
+        note_losses(&home).await?;
+    }
     let table = Table {
         columns: vec![
             Column::new("table", "表", "Table", ColumnKind::Text),
@@ -196,4 +200,11 @@ async fn directory_from(data: &Path, paths: &[PathBuf], out: &Out) -> Result<(),
         &target,
     )?;
     Ok(())
+}
+
+/// Remembers when the loss of a relation entered: rules apply to it from then on (semantics 8).
+async fn note_losses(home: &Home) -> Result<(), Failure> {
+    let losses = losses_of(&directory::Directory::load(home).await?);
+    let now = chrono::Utc::now().timestamp_millis();
+    Ok(State::open(&home.state())?.note_losses(&losses, now)?)
 }

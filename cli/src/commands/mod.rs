@@ -1,6 +1,7 @@
 //! The commands, one file each: read the arguments, call the library, write the answer.
 
 mod ask;
+mod behaviours;
 mod demo;
 mod doctor;
 mod import;
@@ -40,6 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Report(options) => report::report(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,
         Command::Metrics(options) => report::metrics(data, options),
+        Command::Behaviours(options) => behaviours::behaviours(data, options).await,
         Command::Sql(options) => ask::sql(data, options).await,
         Command::Ledger(options) => ask::ledger(data, options).await,
         Command::Doctor(options) => doctor::doctor(data, config, &options).await,
@@ -51,7 +53,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Vacuum(options) => keep::vacuum(data, &options).await,
         Command::Reindex(options) => keep::reindex(data, &options).await,
         Command::Rebuild(options) => keep::rebuild(data, &options).await,
-        Command::Rules(options) => rules::rules(data, options),
+        Command::Rules(options) => rules::rules(data, options).await,
         Command::Token(options) => token::token(data, options),
         Command::Tape(options) => tape::tape(options),
         Command::Demo(options) => demo::demo(options),

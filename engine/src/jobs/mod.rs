@@ -2,6 +2,7 @@
 //! step, and the facts that reports read from them. Each job calls the functions of
 //! `huicun-semantics`, which are the law.
 
+pub mod behaviours;
 pub mod derive;
 pub mod facts;
 pub mod names;

@@ -10,7 +10,7 @@ pub mod activity;
 pub mod behaviour;
 pub mod calendar;
 mod check;
-mod diff;
+pub mod diff;
 mod file;
 pub mod holidays;
 mod place;

@@ -4,6 +4,7 @@
 //! WAL with `synchronous=FULL` (with NORMAL a power cut lost acknowledged transactions, measured).
 //! One connection a process; every change is one transaction.
 
+pub mod behaviours;
 pub mod lost_media;
 pub mod pulls;
 pub mod rule_versions;

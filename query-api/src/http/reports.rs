@@ -270,7 +270,7 @@ pub async fn metrics(
         .map(|name| name.parse::<Kind>())
         .transpose()
         .map_err(|e| Problem::parameter(e.to_string()))?;
-    let settings = Settings::of(api.archive.rules());
+    let settings = Settings::of(&api.archive.rules()?);
     Ok(Json(MetricRows {
         items: list_metrics(kind, &settings).objects(),
         next: None,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use huicun_engine::directory::{feed, schema, store};
+use axum::http::StatusCode;
+use huicun_engine::directory::{Directory, feed, schema, store};
+use huicun_engine::state::StateError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +16,8 @@ use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
 use crate::answer::Table;
-use crate::queries::archive::AsOf;
+use crate::queries::archive::{AsOf, now_ms};
+use crate::queries::behaviours::{BehaviourItem, BehaviourParams, behaviours as ask_behaviours};
 use crate::queries::conversation::{ConversationParams, conversation};
 use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
 use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
@@ -362,4 +365,134 @@ pub async fn put_directory(
         total: counts.map_or(0, |table| table.total),
         warnings: done.warnings,
     }))
+}
+
+/// A page of behaviours.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct BehaviourList {
+    /// The behaviours, by time.
+    items: Vec<BehaviourItem>,
+    /// Give it as `cursor` for the next page; null at the end.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+/// Behaviours (敏感行为) that the rules recorded, by time.
+#[utoipa::path(get, path = "/v1/behaviours", tag = "figures", params(
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("employee" = Option<Vec<String>>, Query, description = "in a conversation of his; repeatable"),
+    ("kind" = Option<Vec<String>>, Query, description = "red_packet, card, sensitive_word, friend_deleted; repeatable"),
+    ("rule" = Option<Vec<String>>, Query, description = "hit by this word rule; repeatable"),
+    ("review" = Option<Vec<String>>, Query, description = "unreviewed, confirmed, false_alarm; repeatable"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = BehaviourList),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn behaviours(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    mut params: Params,
+) -> Result<Json<BehaviourList>, Problem> {
+    let question = BehaviourParams {
+        from: params.one("from")?,
+        to: params.one("to")?,
+        employees: params.list("employee"),
+        kinds: params.list("kind"),
+        rules: params.list("rule"),
+        reviews: params.list("review"),
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+    };
+    params.end()?;
+    let page = ask_behaviours(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(BehaviourList {
+        items: page.items,
+        next: page.next,
+        as_of: page.as_of,
+    }))
+}
+
+/// The rules in force.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RulesAnswer {
+    /// The version; 0 are the defaults.
+    version: i64,
+    /// All rules, as a rules file (TOML).
+    toml: String,
+    /// What is allowed but most likely not meant.
+    warnings: Vec<String>,
+}
+
+fn rules_answer(api: &Api, directory: &Directory) -> Result<Json<RulesAnswer>, Problem> {
+    let (version, rules) = api.state.rules().map_err(QuestionError::from)?;
+    let warnings = rules.warnings(
+        |id| directory.employees.contains_key(id),
+        |id| directory.departments.contains_key(id),
+    );
+    Ok(Json(RulesAnswer {
+        version,
+        toml: rules.to_toml(),
+        warnings,
+    }))
+}
+
+fn need_all(caller: &Caller) -> Result<(), Problem> {
+    if caller.scope.is_all() {
+        return Ok(());
+    }
+    let detail = "rules need a caller whose scope is `all`";
+    Err(QuestionError::Forbidden(detail).into())
+}
+
+/// The rules in force, as a file. Needs `all`.
+#[utoipa::path(get, path = "/v1/rules", tag = "rules", responses(
+    (status = 200, body = RulesAnswer),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 403, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn get_rules(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<RulesAnswer>, Problem> {
+    params.end()?;
+    need_all(&caller)?;
+    let directory = api.archive.directory().await?;
+    rules_answer(&api, &directory)
+}
+
+/// Replace the sections that the body (TOML) names; answers with all rules. Needs `all`.
+#[utoipa::path(put, path = "/v1/rules", tag = "rules",
+    request_body(content = String, content_type = "application/toml"),
+    responses(
+        (status = 200, body = RulesAnswer),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+    ), security(("token" = [])))]
+pub async fn put_rules(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+    body: Bytes,
+) -> Result<Json<RulesAnswer>, Problem> {
+    params.end()?;
+    need_all(&caller)?;
+    let text = std::str::from_utf8(&body).map_err(|_| Problem::parameter("the body is no text"))?;
+    let applied = api.state.apply_rules_as(text, now_ms(), Some("http"));
+    match applied {
+        Err(StateError::BadRules(told)) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "rules", told))
+        }
+        Err(error) => Err(QuestionError::from(error).into()),
+        Ok(_) => {
+            let directory = api.archive.directory().await?;
+            rules_answer(&api, &directory)
+        }
+    }
 }

@@ -95,6 +95,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(reports::report_groups))
         .routes(routes!(reports::explain))
         .routes(routes!(reports::metrics))
+        .routes(routes!(routes::behaviours))
+        .routes(routes!(routes::get_rules, routes::put_rules))
         .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))

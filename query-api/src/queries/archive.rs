@@ -41,7 +41,6 @@ pub struct AsOf {
 /// The open archive.
 pub struct Archive {
     home: Home,
-    rules: Rules,
     zone: Zone,
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
@@ -58,7 +57,6 @@ impl Archive {
             .map_err(|e| QuestionError::Parameter(e.to_string()))?;
         Ok(Self {
             home,
-            rules,
             zone,
             search: RwLock::new(None),
             directory: RwLock::new(None),
@@ -74,8 +72,8 @@ impl Archive {
     }
 
     /// The rules in force.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    pub fn rules(&self) -> Result<Rules, QuestionError> {
+        Ok(self.state()?.rules()?.1)
     }
 
     /// The company's zone.
@@ -123,7 +121,10 @@ impl Archive {
             .await?
             .map_or(0, |table| table.version());
         let directory = store::versions(&self.home).await?;
+        // The newest rules, which may have been applied since this archive was opened.
+        let (_, rules) = self.state()?.rules()?;
         if let Some(facts) = known.as_ref()
+            && facts.rules == rules
             && facts.messages_version == messages_version
             && facts.directory.versions == directory
         {
@@ -131,7 +132,7 @@ impl Archive {
         }
         // On a thread of its own: it computes for long, and goes on for the next who asks when
         // this one gives up.
-        let (home, rules) = (self.home.clone(), self.rules.clone());
+        let home = self.home.clone();
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
             let facts =

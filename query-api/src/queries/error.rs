@@ -53,6 +53,9 @@ pub enum QuestionError {
     /// Facts of a report could not be read.
     #[error(transparent)]
     Source(#[from] huicun_engine::metrics::source::SourceError),
+    /// Behaviours could not be found.
+    #[error(transparent)]
+    Behaviours(#[from] huicun_engine::jobs::behaviours::BehavioursError),
     /// The file of a message is not here yet.
     #[error("the file of message `{msgid}` is not fetched yet ({status})")]
     MediaPending {
