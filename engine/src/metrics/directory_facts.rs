@@ -162,8 +162,10 @@ fn put_revisits(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    let is_wanted =
-        (0..REVISIT_DAYS_MAX).any(|place| sink.wants(Measure::RevisitDue1.of_revisit_day(place)));
+    let is_wanted = (0..REVISIT_DAYS_MAX).any(|place| {
+        let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
+        of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
+    });
     if !is_wanted {
         return;
     }
