@@ -2,7 +2,9 @@
 //! reports count. Each job calls the functions of `huicun-semantics`, which are the law.
 
 pub mod conversations;
+pub mod derive;
 pub mod facts;
+pub mod names;
 pub mod on_read;
 pub mod period;
 
