@@ -3,6 +3,7 @@
 
 pub mod conversations;
 pub mod facts;
+pub mod on_read;
 pub mod period;
 
 pub use facts::Facts;

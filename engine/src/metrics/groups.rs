@@ -1,143 +1,90 @@
-//! The report of groups (semantics 10.6): one row per external group that exists at the period's
-//! end, in the order of their ids, then slices.
+//! The report of groups (semantics 10.6) and the activity of the groups that a guide owns: external
+//! groups, their members as of a slice's end, what customers said in it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use huicun_semantics::conversation::Kind;
+use huicun_semantics::dialogue::Side;
 use huicun_semantics::role::Role;
 
-use super::activity::{Activity, ActivityRules, Deeds, Window, activity};
+use super::activity::{Activity, Deeds, Window, activity};
+use super::cell::Amount;
+use super::context::Context;
+use super::friends::Walk;
+use super::measure::Measure;
+use super::question::{Question, Slice};
+use super::sink::{Behind, Fact, FactKind, Sink, Spot};
 use crate::access::Scope;
 use crate::directory::Directory;
+use crate::jobs::period::{Names, PeriodFacts};
 
-/// A slice of the period.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupSlice {
-    /// Its label, with `by`.
-    pub label: Option<String>,
-    /// Its instants, `[start, end)`, UTC milliseconds.
-    pub within: (i64, i64),
-    /// How many days it has.
-    pub n_days: u64,
-}
-
-/// What is asked.
-#[derive(Debug, Clone)]
-pub struct GroupQuestion {
-    /// The slices, in order.
-    pub slices: Vec<GroupSlice>,
-    /// Only these groups; all when empty.
-    pub groups: Vec<String>,
-    /// Only groups that one of these employees owns, is responsible for or is a member of, as of
-    /// the end; all when empty.
-    pub employees: Vec<String>,
-    /// Only groups whose responsible is in one of these departments or below, as of the end.
-    pub departments: Vec<String>,
-    /// Where "now" is, UTC milliseconds.
-    pub now_ms: i64,
-}
-
-/// Customers' counted messages in one group in one slice.
-#[derive(Debug, Clone, Default)]
+/// Customers' counted messages by (room, slice) and customer; numbers of the report's names.
+#[derive(Debug, Default)]
 pub struct Said {
-    /// By customer.
-    pub by_customer: HashMap<String, u64>,
+    counts: HashMap<(u32, u32), BTreeMap<u32, u64>>,
 }
 
-/// One group in one slice.
-#[derive(Debug, Clone, PartialEq)]
-pub struct GroupRow {
-    /// The group's id.
-    pub chat_id: String,
-    /// Its name; null where the directory has none.
-    pub name: Option<String>,
-    /// The slice's label with `by`.
-    pub period: Option<String>,
-    /// How lively it was.
-    pub activity: Activity,
+impl Said {
+    /// Takes in what was said in a stretch.
+    pub fn add(&mut self, context: &Context<'_>, facts: &PeriodFacts) {
+        let zone = context.settings.zone;
+        for said in &facts.activity {
+            if said.kind != Kind::GroupExternal || said.side != Side::Customer {
+                continue;
+            }
+            if let Some(slice) = context.slices.of_ms(zone.day_start_ms(said.day)) {
+                let counts = self.counts.entry((said.conversation, slice)).or_default();
+                *counts.entry(said.speaker).or_default() += u64::from(said.n);
+            }
+        }
+    }
+
+    fn of(&self, room: u32, slice: u32) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let counts = self.counts.get(&(room, slice)).into_iter().flatten();
+        counts.map(|(speaker, n)| (*speaker, *n))
+    }
 }
 
-/// The rows. `external` are the ids of external rooms; `said` what customers said by (room, number
-/// of the slice).
-pub fn groups(
+/// The groups that have a row, with their names: external ones that exist at the period's end and
+/// that the question asks for. A narrow scope sees those that one of its employees owns, is
+/// responsible for, or is a member of then.
+pub fn listed(
     scope: &Scope,
-    directory: &Directory,
-    external: &BTreeSet<String>,
-    question: &GroupQuestion,
-    rules: &ActivityRules,
-    said: &HashMap<(String, usize), Said>,
-) -> Vec<GroupRow> {
-    let Some(last) = question.slices.last() else {
-        return Vec::new();
-    };
-    let end_ms = (last.within.1 - 1).min(question.now_ms);
-    let windows: Vec<(Window, Deeds)> = question
-        .slices
-        .iter()
-        .map(|slice| {
-            let window = Window {
-                n_days: slice.n_days,
-                as_of_ms: (slice.within.1 - 1).min(question.now_ms),
-            };
-            (window, Deeds::within(directory, slice.within))
-        })
-        .collect();
+    question: &Question,
+    context: &Context<'_>,
+    names: &Names,
+) -> Vec<(String, Option<String>)> {
+    let directory = context.directory;
+    let end_ms = context.slices.all.last().map_or(0, |slice| slice.as_of_ms);
     let below: BTreeSet<String> = question
         .departments
         .iter()
         .flat_map(|id| directory.departments_below(id))
         .collect();
-    let nothing = Said::default();
-    let mut rows = Vec::new();
-    for id in external {
-        if !is_listed(scope, directory, question, &below, id, end_ms) {
-            continue;
-        }
-        // A room that no table names has no number: it has no members either.
-        let chat = directory.ids.get(id).unwrap_or(u32::MAX);
-        let name = directory.groups.get(chat).and_then(|g| g.name.as_deref());
-        for (at, (slice, (window, deeds))) in question.slices.iter().zip(&windows).enumerate() {
-            let said = said.get(&(id.clone(), at)).unwrap_or(&nothing);
-            let of = |customer: u32| {
-                let id = directory.ids.name(customer);
-                said.by_customer.get(id).copied().unwrap_or(0)
-            };
-            let n_all = said.by_customer.values().sum();
-            rows.push(GroupRow {
-                chat_id: id.clone(),
-                name: name.map(String::from),
-                period: slice.label.clone(),
-                activity: activity(directory, chat, *window, rules, deeds, n_all, of),
-            });
+    let mut found = Vec::new();
+    for room in &context.external_rooms {
+        let id = names.name(*room);
+        let people = people_of(directory, id, end_ms);
+        let responsible = directory.responsible_at(id, end_ms);
+        let asked = |ids: &[String], is_it: &dyn Fn(&str) -> bool| {
+            ids.is_empty() || ids.iter().any(|asked| is_it(asked))
+        };
+        let is_listed = context.exists_at(names, *room, end_ms)
+            && (scope.is_all() || people.iter().any(|id| scope.sees_employee(id)))
+            && asked(&question.groups, &|asked| asked == id)
+            && asked(&question.employees, &|asked| people.contains(asked))
+            && (below.is_empty()
+                || responsible.is_some_and(|id| directory.was_in(id, &below, end_ms)));
+        if is_listed {
+            let group = directory
+                .ids
+                .get(id)
+                .and_then(|chat| directory.groups.get(chat));
+            let name = group.and_then(|group| group.name.as_deref());
+            found.push((id.to_owned(), name.map(String::from)));
         }
     }
-    rows
-}
-
-fn is_listed(
-    scope: &Scope,
-    directory: &Directory,
-    question: &GroupQuestion,
-    below: &BTreeSet<String>,
-    id: &str,
-    end_ms: i64,
-) -> bool {
-    let group = directory
-        .ids
-        .get(id)
-        .and_then(|chat| directory.groups.get(chat));
-    if group.is_some_and(|group| !group.exists_at(end_ms)) {
-        return false;
-    }
-    let people = people_of(directory, id, end_ms);
-    let responsible = directory.responsible_at(id, end_ms);
-    (scope.is_all() || people.iter().any(|id| scope.sees_employee(id)))
-        && (question.groups.is_empty() || question.groups.iter().any(|asked| asked == id))
-        && (question.employees.is_empty()
-            || question
-                .employees
-                .iter()
-                .any(|asked| people.contains(asked.as_str())))
-        && (below.is_empty() || responsible.is_some_and(|id| directory.was_in(id, below, end_ms)))
+    found
 }
 
 /// The owner, the responsible and the employees who are members of a group at an instant.
@@ -150,96 +97,124 @@ pub fn people_of<'a>(directory: &'a Directory, chat: &str, at_ms: i64) -> BTreeS
     people
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access::DataScope;
-    use crate::directory::testing::directory_of;
-
-    const DAY_MS: i64 = 86_400_000;
-
-    fn company() -> Directory {
-        directory_of(&[
-            (
-                "employees",
-                r#"{"userid":"a","name":"甲","departments":["1"]}
-{"userid":"b","name":"乙","departments":["2"]}"#,
-            ),
-            (
-                "groups",
-                r#"{"chat_id":"g1","name":"一群","owner":"a"}
-{"chat_id":"g2","name":"二群","owner":"b","dismissed_time":"1970-01-03T00:00:00Z"}
-{"chat_id":"g3","name":"三群","owner":"b"}"#,
-            ),
-            (
-                "group_members",
-                r#"{"chat_id":"g1","member_id":"a","member_type":"employee","join_time":0}
-{"chat_id":"g1","member_id":"wm1","member_type":"customer","join_time":0,"leave_time":"1970-01-02T00:00:00Z"}"#,
-            ),
-        ])
+impl<S: Sink> Walk<'_, '_, '_, S> {
+    fn activity_of(
+        &self,
+        room: u32,
+        (slice, within): (u32, &Slice),
+        deeds: &Deeds,
+        said: &Said,
+    ) -> Activity {
+        let directory = self.context.directory;
+        let window = Window {
+            n_days: within.days.n_days().unsigned_abs(),
+            as_of_ms: within.as_of_ms,
+        };
+        // A room that no table names has no number: it has no members either.
+        let chat = directory.ids.get(self.names.name(room)).unwrap_or(u32::MAX);
+        let by_customer: HashMap<&str, u64> = said
+            .of(room, slice)
+            .map(|(speaker, n)| (self.names.name(speaker), n))
+            .collect();
+        let n_all = by_customer.values().sum();
+        let rules = &self.context.settings.group_activity;
+        activity(directory, chat, window, rules, deeds, n_all, |customer| {
+            let id = directory.ids.name(customer);
+            by_customer.get(id).copied().unwrap_or(0)
+        })
     }
 
-    fn rows(scope: &Scope, change: impl FnOnce(&mut GroupQuestion)) -> Vec<GroupRow> {
-        let slice = |day: i64| GroupSlice {
-            label: Some(format!("1970-01-0{}", day + 1)),
-            within: (day * DAY_MS, (day + 1) * DAY_MS),
-            n_days: 1,
-        };
-        let mut question = GroupQuestion {
-            slices: vec![slice(0), slice(1), slice(2)],
-            groups: vec![],
-            employees: vec![],
-            departments: vec![],
-            now_ms: i64::MAX,
-        };
-        change(&mut question);
-        let external = ["g1", "g2", "g3", "unknown"].map(String::from).into();
-        let said = Said {
-            by_customer: [("wm1".to_string(), 2)].into(),
-        };
-        let said = [
-            (("g1".to_string(), 0), said.clone()),
-            (("g1".to_string(), 1), said),
-        ]
-        .into();
-        groups(
-            scope,
-            &company(),
-            &external,
-            &question,
-            &ActivityRules::default(),
-            &said,
-        )
+    /// The activity ratio of each owned group that has members, for its owner at a slice's end.
+    pub fn put_owned_activity(&mut self, said: &Said) {
+        if !self.sink.wants(Measure::GroupActivity) {
+            return;
+        }
+        for (slice, within) in super::friends::slices(self.context) {
+            let deeds = deeds(self.context, &within);
+            for group in self.external_groups(within.as_of_ms) {
+                let Some(owner) = group.owner_at(within.as_of_ms) else {
+                    continue;
+                };
+                let units = self.units_at_end(owner, within.as_of_ms);
+                if units.is_empty() {
+                    continue;
+                }
+                let room = self.bridge.name(self.names, group.chat);
+                let found = self.activity_of(room, (slice, &within), &deeds, said);
+                let Some(ratio) = found.activity_ratio else {
+                    continue;
+                };
+                let fact = self.membership(group.chat, &[owner], within.as_of_ms);
+                for unit in units {
+                    let spot = Spot { unit, slice };
+                    let amount = Amount::Fraction(ratio);
+                    let measure = Measure::GroupActivity;
+                    self.sink.put(spot, measure, amount, || fact.clone());
+                }
+            }
+        }
     }
 
-    #[test]
-    fn groups_that_exist_at_the_end_have_a_row_a_slice_and_members_of_its_end() {
-        let rows = rows(&Scope::local_operator(), |_| ());
-        let ids: Vec<&str> = rows.iter().map(|r| r.chat_id.as_str()).collect();
-        assert_eq!(
-            ids,
-            [
-                "g1", "g1", "g1", "g3", "g3", "g3", "unknown", "unknown", "unknown"
-            ]
-        );
-        // Day 1: wm1 of two members. Day 2: he left as it began, yet spoke.
-        assert_eq!(rows[0].activity.activity_ratio, Some(0.5));
-        assert!(rows[0].activity.is_active);
-        assert_eq!(rows[1].activity.activity_ratio, Some(0.0));
-        assert_eq!(rows[1].activity.speech_ratio, Some(2.0));
-        assert_eq!(rows[3].activity.activity_ratio, None);
+    /// The measures of the report of groups.
+    pub fn put_groups(&mut self, said: &Said) {
+        for (slice, within) in super::friends::slices(self.context) {
+            let deeds = deeds(self.context, &within);
+            for room in self.context.external_rooms.clone() {
+                let id = self.names.name(room).to_owned();
+                let Some(unit) = self.units.number_of(&id) else {
+                    continue;
+                };
+                let found = self.activity_of(room, (slice, &within), &deeds, said);
+                self.put_group((unit, slice), room, &within, &found, said);
+            }
+        }
     }
 
-    #[test]
-    fn a_narrow_scope_sees_the_groups_of_its_employees_only() {
-        let granted = DataScope::Employees(vec!["a".into()]);
-        let scope = Scope::of_caller(&granted, |_| true, |_| vec![]);
-        assert!(rows(&scope, |_| ()).iter().all(|row| row.chat_id == "g1"));
-        assert_eq!(rows(&scope, |q| q.employees = vec!["b".into()]), []);
-        let by_department = rows(&Scope::local_operator(), |q| {
-            q.departments = vec!["2".into()]
+    fn put_group(
+        &mut self,
+        (unit, slice): (u32, u32),
+        room: u32,
+        within: &Slice,
+        found: &Activity,
+        said: &Said,
+    ) {
+        let spots = [super::unit::TOTAL, unit].map(|unit| Spot { unit, slice });
+        let n_days = within.days.n_days();
+        for member in &found.members {
+            let person = self.bridge.name(self.names, *member);
+            let fact = || {
+                Fact::at(FactKind::Membership, within.as_of_ms)
+                    .with([person])
+                    .within(room, None, Behind::Nothing)
+            };
+            for spot in spots {
+                self.sink.key(spot, Measure::GroupMembers, *member, fact);
+                let days = Amount::Whole(n_days);
+                self.sink.put(spot, Measure::MemberDays, days, fact);
+                if found.active_customers.contains(member) {
+                    self.sink.key(spot, Measure::ActiveCustomers, *member, fact);
+                }
+            }
+        }
+        for (speaker, n) in said.of(room, slice) {
+            let amount = Amount::Whole(i64::try_from(n).unwrap_or(i64::MAX));
+            for spot in spots {
+                let fact = || {
+                    Fact::at(FactKind::Messages, within.start_ms)
+                        .with([speaker])
+                        .within(room, Some(within.end_ms - 1), Behind::OfSpeaker)
+                };
+                self.sink.put(spot, Measure::CustomerMessages, amount, fact);
+            }
+        }
+        let is_active = Amount::Fraction(if found.is_active { 1.0 } else { 0.0 });
+        let spot = Spot { unit, slice };
+        self.sink.put(spot, Measure::GroupIsActive, is_active, || {
+            Fact::at(FactKind::Group, within.as_of_ms).within(room, None, Behind::Nothing)
         });
-        assert!(by_department.iter().all(|row| row.chat_id == "g3"));
-        assert_eq!(by_department.len(), 3);
     }
+}
+
+fn deeds(context: &Context<'_>, within: &Slice) -> Deeds {
+    Deeds::within(context.directory, (within.start_ms, within.end_ms))
 }

@@ -17,7 +17,6 @@ use crate::answer::Table;
 use crate::queries::archive::AsOf;
 use crate::queries::conversation::{ConversationParams, conversation};
 use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
-use crate::queries::employees::{ReportParams, employees};
 use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
 use crate::queries::messages::MessageItem;
 use crate::queries::search::{MessagePage, SearchParams, search as ask_search};
@@ -185,43 +184,6 @@ pub async fn dialogues(
         next: page.next,
         as_of: page.as_of,
     }))
-}
-
-/// Metrics per employee, and per day, week or month with `by`.
-#[utoipa::path(get, path = "/v1/reports/employees", tag = "figures", params(
-    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
-    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
-    ("by" = Option<String>, Query, description = "day, week or month"),
-    ("metrics" = Option<String>, Query, description = "keys joined with commas; all if missing"),
-    ("employee" = Option<Vec<String>>, Query, description = "repeatable"),
-    ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
-), responses(
-    (status = 200, body = RowList),
-    (status = 400, body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-), security(("token" = [])))]
-pub async fn report_employees(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    mut params: Params,
-) -> Result<Json<RowList>, Problem> {
-    let metrics = params.one("metrics")?.unwrap_or_default();
-    let question = ReportParams {
-        from: params.one("from")?,
-        to: params.one("to")?,
-        by: params.one("by")?,
-        metrics: metrics
-            .split(',')
-            .map(str::trim)
-            .filter(|m| !m.is_empty())
-            .map(String::from)
-            .collect(),
-        employees: params.list("employee"),
-        departments: params.list("department"),
-    };
-    params.end()?;
-    let report = employees(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(RowList::of(&report.table, report.as_of)))
 }
 
 /// A page of the ledger.

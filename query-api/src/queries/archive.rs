@@ -72,6 +72,11 @@ impl Archive {
         &self.home
     }
 
+    /// The rules in force.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The company's zone.
     pub fn zone(&self) -> Zone {
         self.zone

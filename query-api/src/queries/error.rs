@@ -50,6 +50,9 @@ pub enum QuestionError {
     /// Facts could not be computed.
     #[error(transparent)]
     Facts(#[from] FactsError),
+    /// Facts of a report could not be read.
+    #[error(transparent)]
+    Source(#[from] huicun_engine::metrics::source::SourceError),
     /// The file of a message is not here yet.
     #[error("the file of message `{msgid}` is not fetched yet ({status})")]
     MediaPending {

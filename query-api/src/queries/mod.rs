@@ -3,8 +3,8 @@
 pub mod archive;
 pub mod conversation;
 pub mod dialogues;
-pub mod employees;
 pub mod error;
+pub mod explain;
 pub mod holes;
 mod known_ledger;
 pub mod ledger;
@@ -12,6 +12,7 @@ pub mod media;
 pub mod media_list;
 pub mod messages;
 pub mod page;
+pub mod reports;
 pub mod search;
 pub mod sql;
 
