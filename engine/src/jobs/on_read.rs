@@ -15,6 +15,7 @@ use super::conversations::Names;
 use super::period::{
     ActivityFact, CallFact, DialogueFact, PeriodFacts, ReplyFact, SpokenFact, WaitFact,
 };
+use crate::metrics::settings::Settings;
 use crate::metrics::source::{FactSource, SourceError};
 
 /// Facts of a stretch from all facts in memory.
@@ -33,8 +34,9 @@ impl FactSource for OnRead<'_> {
             .collect();
         dialogues.sort_by_key(|d| (d.started_ms, &self.0.conversation(d).id));
         let only = effective_days(self.0);
+        let settings = Settings::of(&self.0.rules);
         for dialogue in dialogues {
-            self.add_dialogue(dialogue, &only, names, &mut out);
+            self.add_dialogue(dialogue, (&only, &settings), names, &mut out);
         }
         self.add_activity(&within, names, &mut out);
         self.add_calls(&within, names, &mut out);
@@ -70,7 +72,7 @@ impl OnRead<'_> {
     fn add_dialogue(
         &self,
         dialogue: &super::facts::Dialogue,
-        only: &EffectiveDays,
+        (only, settings): (&EffectiveDays, &Settings),
         names: &mut Names,
         out: &mut PeriodFacts,
     ) {
@@ -84,12 +86,13 @@ impl OnRead<'_> {
         reply::replies(&counted, None, facts.rules.reply_from(), &mut replies);
         let replies_from = out.replies.len();
         for reply in &replies {
+            let answered_ms = counted[reply.reply].at_ms;
             out.replies.push(ReplyFact {
                 turn_ms: counted[reply.turn_first].at_ms,
                 at_ms: counted[reply.reply].at_ms,
                 by: person(counted[reply.reply].speaker),
-                interval_ms: reply.interval_ms,
-                working_ms: None,
+                interval_ms: settings.interval_ms(answered_ms - reply.interval_ms, answered_ms),
+                working_ms: settings.working_ms(answered_ms - reply.interval_ms, answered_ms),
             });
         }
         let spoken_from = out.spoken.len();

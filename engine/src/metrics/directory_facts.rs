@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use huicun_semantics::conversation::{Kind, pair_id};
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::interval::{Relation, first_adder_by};
+use huicun_semantics::revisit::is_due;
 use huicun_semantics::time::Period;
 
 use super::cell::Amount;
@@ -185,10 +186,8 @@ fn put_revisits(
                 continue;
             };
             let starts_ms = zone.day_start_ms(due);
-            let is_due = days.contains(due)
-                && due <= today
-                && follow.lost_ms.is_none_or(|lost_ms| lost_ms >= starts_ms);
-            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_due) else {
+            let is_ripe = days.contains(due) && due <= today && is_due(starts_ms, follow.lost_ms);
+            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_ripe) else {
                 continue;
             };
             let pair = names.get(&pair_id(
