@@ -51,6 +51,12 @@ impl Group {
             .or(self.owner)
     }
 
+    /// Everybody who was ever owner or responsible by the tables.
+    pub fn holders(&self) -> impl Iterator<Item = u32> + '_ {
+        let held = self.owners.iter().chain(&self.responsibles);
+        held.map(|(user, _)| *user).chain(self.owner)
+    }
+
     /// The responsible employee at an instant, the owner where none is set.
     pub fn responsible_at(&self, at_ms: i64) -> Option<u32> {
         holder_at(&self.responsibles, at_ms)

@@ -260,6 +260,26 @@ impl Organisation {
         all
     }
 
+    /// The stores an employee ever belonged to, with the times as far as he had not left.
+    pub fn store_stays(&self, user: u32) -> Vec<(u32, Interval)> {
+        let Some(places) = self.places.get(&user) else {
+            return Vec::new();
+        };
+        let listed = Interval {
+            from_ms: None,
+            to_ms: places.left_ms,
+        };
+        let mut stays: Vec<(u32, Interval)> =
+            places.stores.iter().map(|store| (*store, listed)).collect();
+        for (department, interval) in self.history(user) {
+            for above in self.above(department) {
+                let stores = self.stores_of_department.get(above).into_iter().flatten();
+                stays.extend(stores.map(|store| (*store, interval)));
+            }
+        }
+        stays
+    }
+
     /// A store's members at an instant, in the order of their ids.
     pub fn store_members_at(&self, store: u32, at_ms: i64) -> Vec<u32> {
         let belongs = |user: &u32| self.stores_at(*user, at_ms).contains(&store);

@@ -6,71 +6,14 @@
 
 use std::collections::HashMap;
 
-use huicun_semantics::ratio::ratio;
+use huicun_semantics::activity::{
+    Condition, DEFAULT_ACTIVITY, DEFAULT_CONDITION, DEFAULT_SPEECH, Measured, Threshold,
+    activity_ratio, is_active_customer, is_active_group, speech_ratio,
+};
 use huicun_semantics::role::Role;
 
 use crate::directory::Directory;
-use crate::directory::groups::Group;
 use crate::directory::work::{MaterialKind, within};
-
-/// What a condition counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counted {
-    /// Counted messages in that group.
-    Messages,
-    /// Views of material.
-    MaterialViews,
-    /// Shares of material.
-    MaterialShares,
-    /// Seconds spent on material.
-    MaterialDwellSeconds,
-    /// Orders.
-    Orders,
-}
-
-/// How two numbers are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Op {
-    /// `>`
-    Gt,
-    /// `>=`
-    Ge,
-    /// `<`
-    Lt,
-    /// `<=`
-    Le,
-    /// `=`
-    Eq,
-}
-
-impl Op {
-    /// Whether `left op right`.
-    pub fn holds(self, left: f64, right: f64) -> bool {
-        match self {
-            Self::Gt => left > right,
-            Self::Ge => left >= right,
-            Self::Lt => left < right,
-            Self::Le => left <= right,
-            Self::Eq => left == right,
-        }
-    }
-}
-
-/// One condition, or one threshold of a ratio.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bound {
-    /// How it is compared.
-    pub op: Op,
-    /// With what.
-    pub value: f64,
-}
-
-impl Bound {
-    /// Whether a value keeps it; one that cannot be computed does not.
-    pub fn holds(&self, value: Option<f64>) -> bool {
-        value.is_some_and(|value| self.op.holds(value, self.value))
-    }
-}
 
 /// When customers and groups are active (`[group_activity]`).
 #[derive(Debug, Clone, PartialEq)]
@@ -78,21 +21,20 @@ pub struct ActivityRules {
     /// Days of the window where no period is asked for.
     pub window_days: u32,
     /// What an active customer did: all of them hold.
-    pub conditions: Vec<(Counted, Bound)>,
+    pub conditions: Vec<Condition>,
     /// What the activity ratio of an active group keeps.
-    pub activity_ratio: Bound,
+    pub activity_ratio: Threshold,
     /// What the speech ratio of an active group keeps.
-    pub speech_ratio: Bound,
+    pub speech_ratio: Threshold,
 }
 
 impl Default for ActivityRules {
     fn default() -> Self {
-        let bound = |op, value| Bound { op, value };
         Self {
             window_days: 7,
-            conditions: vec![(Counted::Messages, bound(Op::Ge, 1.0))],
-            activity_ratio: bound(Op::Ge, 0.14),
-            speech_ratio: bound(Op::Gt, 0.01),
+            conditions: vec![DEFAULT_CONDITION],
+            activity_ratio: DEFAULT_ACTIVITY,
+            speech_ratio: DEFAULT_SPEECH,
         }
     }
 }
@@ -123,16 +65,15 @@ impl Deeds {
         deeds
     }
 
-    fn count(&self, counted: Counted, customer: u32, n_messages: u64) -> f64 {
-        let of = |counts: &HashMap<u32, u64>| counts.get(&customer).copied().unwrap_or(0) as f64;
-        match counted {
-            Counted::Messages => n_messages as f64,
-            Counted::MaterialViews => of(&self.views),
-            Counted::MaterialShares => of(&self.shares),
-            Counted::MaterialDwellSeconds => {
-                self.dwell_seconds.get(&customer).copied().unwrap_or(0) as f64
-            }
-            Counted::Orders => of(&self.orders),
+    fn of(&self, customer: u32, messages: u64) -> Measured {
+        let of = |counts: &HashMap<u32, u64>| counts.get(&customer).copied().unwrap_or(0);
+        let seconds = self.dwell_seconds.get(&customer).copied().unwrap_or(0);
+        Measured {
+            messages,
+            material_views: of(&self.views),
+            material_shares: of(&self.shares),
+            material_dwell_seconds: seconds as f64,
+            orders: of(&self.orders),
         }
     }
 }
@@ -156,56 +97,51 @@ pub struct Activity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// How many days it has.
-    pub n_days: i64,
+    pub n_days: u64,
     /// As of when members are taken, UTC milliseconds.
     pub as_of_ms: i64,
 }
 
-/// The activity of a group; `n_messages` gives each customer's counted messages in it in the
-/// window, `n_customer_messages` those of all customers, whether still members or not.
+/// The activity of a group by its chat's number; `n_messages` gives each customer's counted messages
+/// in it in the window, `n_customer_messages` those of all customers, whether still members or not.
 pub fn activity(
     directory: &Directory,
-    group: &Group,
+    chat: u32,
     window: Window,
     rules: &ActivityRules,
     deeds: &Deeds,
     n_customer_messages: u64,
     n_messages: impl Fn(u32) -> u64,
 ) -> Activity {
-    let members: Vec<_> = directory
-        .groups
-        .members_at(group.chat, window.as_of_ms)
-        .collect();
+    let members: Vec<_> = directory.groups.members_at(chat, window.as_of_ms).collect();
     let is_active = |customer: u32| {
-        let n = n_messages(customer);
-        !rules.conditions.is_empty()
-            && rules
-                .conditions
-                .iter()
-                .all(|(counted, bound)| bound.holds(Some(deeds.count(*counted, customer, n))))
+        let did = deeds.of(customer, n_messages(customer));
+        is_active_customer(&rules.conditions, &did)
     };
     let active_customers: Vec<u32> = members
         .iter()
         .filter(|member| member.role == Role::Customer && is_active(member.member))
         .map(|member| member.member)
         .collect();
-    let activity_ratio = ratio(active_customers.len(), members.len());
-    let speech_ratio = ratio(
-        n_customer_messages as f64,
-        (window.n_days * members.len() as i64) as f64,
-    );
+    let n_members = members.len() as u64;
+    let activity = activity_ratio(active_customers.len() as u64, n_members);
+    let speech = speech_ratio(n_customer_messages, window.n_days, n_members);
     Activity {
-        is_active: rules.activity_ratio.holds(activity_ratio)
-            && rules.speech_ratio.holds(speech_ratio),
+        is_active: is_active_group(&[
+            (rules.activity_ratio, activity),
+            (rules.speech_ratio, speech),
+        ]),
         members: members.iter().map(|member| member.member).collect(),
         active_customers,
-        activity_ratio,
-        speech_ratio,
+        activity_ratio: activity,
+        speech_ratio: speech,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use huicun_semantics::activity::{Measure, Op};
+
     use super::*;
     use crate::directory::testing::directory_of;
 
@@ -236,7 +172,7 @@ mod tests {
         ])
     }
 
-    fn active(rules: &ActivityRules, n_days: i64, counts: &[(&str, u64)]) -> Activity {
+    fn active(rules: &ActivityRules, n_days: u64, counts: &[(&str, u64)]) -> Activity {
         let company = company();
         let group = company.groups.iter().next().unwrap();
         let window = Window {
@@ -249,7 +185,7 @@ mod tests {
             let id = company.ids.name(customer);
             counts.iter().find(|(who, _)| *who == id).map_or(0, |c| c.1)
         };
-        activity(&company, group, window, rules, &deeds, total, of)
+        activity(&company, group.chat, window, rules, &deeds, total, of)
     }
 
     #[test]
@@ -267,11 +203,11 @@ mod tests {
         // One message in 100 days of 7 members: 1/700 is no more than 1 %.
         assert!(!active(&ActivityRules::default(), 100, &[("wm1", 1)]).is_active);
         let rules = ActivityRules {
-            activity_ratio: Bound {
+            activity_ratio: Threshold {
                 op: Op::Ge,
                 value: 1.0 / 7.0,
             },
-            speech_ratio: Bound {
+            speech_ratio: Threshold {
                 op: Op::Gt,
                 value: 1.0 / 7.0,
             },
@@ -285,14 +221,12 @@ mod tests {
     fn all_conditions_hold_over_the_window() {
         let seconds = |value| ActivityRules {
             conditions: vec![
-                (
-                    Counted::Messages,
-                    Bound {
-                        op: Op::Ge,
-                        value: 1.0,
-                    },
-                ),
-                (Counted::MaterialDwellSeconds, Bound { op: Op::Ge, value }),
+                DEFAULT_CONDITION,
+                Condition {
+                    measure: Measure::MaterialDwellSeconds,
+                    op: Op::Ge,
+                    value,
+                },
             ],
             ..ActivityRules::default()
         };

@@ -75,10 +75,13 @@ pub enum Fold {
     Within(Measure, u32),
     /// `(first - second) / second`; null where the second is 0.
     Change(Measure, Measure),
-    /// The words, joined.
+    /// The words, joined in their order; what stands before a NUL sorts and is not shown. Null of
+    /// none.
     Joined(Measure),
     /// Counts by word.
     ByWord(Measure),
+    /// Whether the fraction is more than 0; null of none.
+    Flag(Measure),
 }
 
 impl Fold {
@@ -92,7 +95,8 @@ impl Fold {
             | Self::Percentile(m, _)
             | Self::Within(m, _)
             | Self::Joined(m)
-            | Self::ByWord(m) => vec![m],
+            | Self::ByWord(m)
+            | Self::Flag(m) => vec![m],
             Self::Ratio(a, b) | Self::MeanMillis(a, b) | Self::Change(a, b) => vec![a, b],
         }
     }
@@ -111,6 +115,7 @@ impl Fold {
             Self::Change(a, b) => Self::Change(of(a), of(b)),
             Self::Joined(m) => Self::Joined(of(m)),
             Self::ByWord(m) => Self::ByWord(of(m)),
+            Self::Flag(m) => Self::Flag(of(m)),
         }
     }
 }
@@ -258,10 +263,17 @@ impl Cell {
                 Value::number(ratio(n, values.len()))
             }
             Fold::Joined(m) => match layout.slot(m) {
+                Some(slot) if self.words[slot].is_empty() => Value::Null,
                 Some(slot) => {
-                    let words: Vec<&str> = self.words[slot].keys().map(String::as_str).collect();
+                    let shown = |word: &str| word.rsplit('\0').next().map(String::from);
+                    let words = self.words[slot].keys();
+                    let words: Vec<String> = words.filter_map(|word| shown(word)).collect();
                     Value::Text(words.join("、"))
                 }
+                None => Value::Null,
+            },
+            Fold::Flag(m) => match self.mean(layout, m) {
+                Some(mean) => Value::Flag(mean > 0.0),
                 None => Value::Null,
             },
             Fold::ByWord(m) => match layout.slot(m) {

@@ -182,6 +182,92 @@ measures! {
     BusinessRecords: Sum,
     /// Behaviours confirmed by review.
     ViolationsConfirmed: Sum,
+
+    // Relations (semantics 10.3, 10.4, 10.5).
+    /// Active relations as of the end.
+    Friends: Sum,
+    /// Their customers.
+    FriendsDistinct: Distinct,
+    /// Relations added.
+    FriendsNew: Sum,
+    /// Those whose employee was the first adder then.
+    FriendsNewFirst: Sum,
+    /// Customers lost.
+    FriendsLost: Distinct,
+    /// Relations lost whose employee was the first adder just before.
+    FriendsLostFirst: Sum,
+    /// Customers added in as many days before.
+    CustomersNewBefore: Distinct,
+    /// Customers added today.
+    CustomersNewToday: Distinct,
+    /// Customers ever lost and not active as of the end.
+    CustomersLostTotal: Distinct,
+    /// Relations that the employee ended.
+    DeletedByEmployee: Sum,
+    /// Relations that the customer ended.
+    DeletedByCustomer: Sum,
+    /// Relations added by way.
+    Sources: Words,
+    /// Active customers by tag.
+    Tags: Words,
+    /// Employees as of the end.
+    UnitEmployees: Distinct,
+    /// Stores as of the end.
+    Stores: Words,
+
+    // Owned groups (semantics 10.3, 10.4, 10.5).
+    /// External groups by their owner as of the end.
+    GroupsOwner: Distinct,
+    /// Their names.
+    GroupNames: Words,
+    /// Customers in owned groups.
+    GroupPeople: Distinct,
+    /// Customers whose first joining ever was of an owned group.
+    GroupPeopleNew: Distinct,
+    /// Friends of the owner in his groups, over groups.
+    FriendsInGroups: Sum,
+    /// Friends of the unit in its groups.
+    FriendsInGroupsDistinct: Distinct,
+    /// First-added customers in owned groups who joined those first.
+    FriendsInGroupsFirst: Distinct,
+    /// Customers in owned groups who are nobody's friends.
+    PotentialCustomers: Distinct,
+    /// Activity ratios of owned groups.
+    GroupActivity: Fractions,
+
+    // Records (semantics 10.3, 10.5).
+    /// Normal tasks done.
+    TasksDone: Sum,
+    /// Normal tasks given.
+    TasksAssigned: Sum,
+    /// Poster tasks done.
+    PosterTasksDone: Sum,
+    /// Poster tasks given.
+    PosterTasksAssigned: Sum,
+    /// Tasks done.
+    AllTasksDone: Sum,
+    /// Tasks given.
+    AllTasksAssigned: Sum,
+    /// Friend requests sent before today.
+    FriendRequests: Sum,
+    /// The same in as many days before.
+    FriendRequestsBefore: Sum,
+    /// Customers followed up, by day.
+    FollowedCustomersByDay: Words,
+    /// Follow-up records about customers, by day.
+    FollowupsByDay: Words,
+
+    // Group activity (semantics 10.6).
+    /// Members as of the end.
+    GroupMembers: Distinct,
+    /// Active customers among them.
+    ActiveCustomers: Distinct,
+    /// Customers' messages.
+    CustomerMessages: Sum,
+    /// Days, once for each member.
+    MemberDays: Sum,
+    /// 1 where the group is active, else 0.
+    GroupIsActive: Fractions,
 }
 
 impl Measure {

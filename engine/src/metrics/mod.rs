@@ -7,10 +7,16 @@
 pub mod activity;
 pub mod catalogue;
 pub mod cell;
+pub mod contacts;
 pub mod context;
 mod directory_facts;
+mod friends;
+pub mod groups;
+pub mod keywords;
 pub mod measure;
+pub mod portrait;
 pub mod question;
+mod records;
 pub mod report;
 mod rooms;
 pub mod settings;

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use super::catalogue::Metric;
 use super::cell::Value;
 use super::context::Context;
+use super::friends::Walk;
+use super::groups::{self, Said};
 use super::question::{Question, Slices, stretches};
 use super::settings::Settings;
 use super::sink::{Part, Parts, Sink, Spot, Sums};
@@ -99,7 +101,8 @@ impl Report {
             Self::Employees | Self::Guides => Per::Employee,
             Self::Departments => Per::Department,
             Self::Stores => Per::Store,
-            Self::Customers | Self::Groups => Per::Company,
+            Self::Customers => Per::Company,
+            Self::Groups => Per::Group,
         }
     }
 }
@@ -152,6 +155,9 @@ pub fn count(
     let mut units = Units::new(per, scope, question, inputs.directory, inputs.settings.zone);
     let mut sums = Sums::new(metrics.iter().map(|m| m.fold), slices.len());
     let mut names = Names::default();
+    list(
+        report, scope, question, inputs, &slices, &mut names, &mut units,
+    )?;
     traverse(
         report, question, &slices, inputs, &mut names, &mut units, &mut sums,
     )?;
@@ -235,6 +241,10 @@ pub fn explain(
         return Ok(None);
     };
     let mut units = Units::new(per, scope, question, inputs.directory, inputs.settings.zone);
+    let mut names = Names::default();
+    list(
+        report, scope, question, inputs, &slices, &mut names, &mut units,
+    )?;
     // A unit that only its facts bring into the report has no number yet.
     let unit = match &cell.unit {
         None => Some(TOTAL),
@@ -244,7 +254,6 @@ pub fn explain(
         return Ok(None);
     };
     let mut parts = Parts::new(metric.fold, move |spot| spot == Spot { unit, slice });
-    let mut names = Names::default();
     traverse(
         report, question, &slices, inputs, &mut names, &mut units, &mut parts,
     )?;
@@ -255,6 +264,44 @@ pub fn explain(
         unit: units.unit(unit).clone(),
         period: slices.all[slice as usize].label.clone(),
     }))
+}
+
+/// Reads what customers said in external groups, stretch by stretch.
+fn read_said(
+    question: &Question,
+    context: &Context<'_>,
+    inputs: &Inputs<'_>,
+    names: &mut Names,
+    said: &mut Said,
+) -> Result<(), SourceError> {
+    let stretches = stretches(&question.period);
+    for (at, days) in stretches.iter().enumerate() {
+        let facts = inputs.source.stretch(*days, names)?;
+        said.add(context, &facts);
+        (inputs.progress)(at + 1, stretches.len());
+    }
+    Ok(())
+}
+
+/// Lists the units that only a report as a whole can tell.
+fn list(
+    report: Report,
+    scope: &Scope,
+    question: &Question,
+    inputs: &Inputs<'_>,
+    slices: &Slices,
+    names: &mut Names,
+    units: &mut Units<'_>,
+) -> Result<(), SourceError> {
+    match report {
+        Report::Guides => units.only_guides(),
+        Report::Groups => {
+            let context = Context::new(inputs, question, slices, names)?;
+            units.list_groups(groups::listed(scope, question, &context, names));
+        }
+        Report::Employees | Report::Departments | Report::Stores | Report::Customers => {}
+    }
+    Ok(())
 }
 
 /// Walks all facts of the question once and puts what they amount to into the sink.
@@ -286,7 +333,25 @@ fn traverse(
                 }
             }
         }
-        Report::Guides | Report::Stores | Report::Customers | Report::Groups => {}
+        Report::Guides | Report::Stores | Report::Customers => {
+            let mut said = Said::default();
+            if sink.wants(super::Measure::GroupActivity) {
+                read_said(question, &context, inputs, names, &mut said)?;
+            }
+            let mut walk = Walk::new(&context, names, units, sink);
+            walk.put_happened();
+            walk.put_tasks();
+            walk.put_friend_requests();
+            walk.put_followups();
+            walk.put_ends();
+            walk.put_people();
+            walk.put_owned_activity(&said);
+        }
+        Report::Groups => {
+            let mut said = Said::default();
+            read_said(question, &context, inputs, names, &mut said)?;
+            Walk::new(&context, names, units, sink).put_groups(&said);
+        }
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub enum Per {
     Store,
     /// Every employee id.
     Company,
+    /// A group; listed by [`Units::list_groups`].
+    Group,
 }
 
 /// One unit.
@@ -106,7 +108,7 @@ impl<'a> Units<'a> {
             Per::Department => this.list_departments(scope, question, within),
             Per::Store => this.list_stores(scope, question, within),
             Per::Company if scope.is_all() => this.list("company", Some("全公司".into()), 0),
-            Per::Company => {}
+            Per::Company | Per::Group => {}
         }
         this
     }
@@ -169,8 +171,50 @@ impl<'a> Units<'a> {
         }
     }
 
-    /// Stores are listed where the directory has them.
-    fn list_stores(&mut self, _scope: &Scope, _question: &Question, _within: (i64, i64)) {}
+    fn list_stores(&mut self, scope: &Scope, question: &Question, within: (i64, i64)) {
+        let directory = self.directory;
+        let below = departments_below(directory, &question.departments);
+        let was_in = |userid: &str, store: u32| {
+            let number = directory.employees.get(userid).map(|e| e.number);
+            let stays = number.map(|number| directory.organisation.store_stays(number));
+            stays
+                .into_iter()
+                .flatten()
+                .any(|(one, stay)| one == store && stay.touches(within.0, within.1))
+        };
+        for store in directory.organisation.stores() {
+            let id = directory.ids.name(store.number);
+            let department = store.department.map(|id| directory.ids.name(id));
+            let is_asked = (question.stores.is_empty()
+                || question.stores.iter().any(|asked| asked == id))
+                && (question.departments.is_empty()
+                    || department.is_some_and(|id| below.contains(id)));
+            if is_asked
+                && opens(scope, directory, |userid| was_in(userid, store.number))
+                && has_one_of(&question.employees, |userid| was_in(userid, store.number))
+            {
+                self.list(id, Some(store.name.to_string()), 0);
+            }
+        }
+    }
+
+    /// Lists groups by id with their names.
+    pub fn list_groups(&mut self, groups: impl IntoIterator<Item = (String, Option<String>)>) {
+        for (id, name) in groups {
+            self.list(&id, name, 0);
+        }
+    }
+
+    /// Leaves out the employees of the directory who may not add customers (semantics 10.3).
+    pub fn only_guides(&mut self) {
+        for (id, employee) in &self.directory.employees {
+            if !employee.can_add_external
+                && let Some(number) = self.by_id.remove(id)
+            {
+                self.units[number as usize].is_listed = false;
+            }
+        }
+    }
 
     /// The units to which an employee belongs at an instant of the period, each once; `out` is
     /// cleared first. An id that is no employee belongs to none.
@@ -243,7 +287,8 @@ impl<'a> Units<'a> {
                 }
             }
             Per::Department => self.department_stays(id),
-            Per::Store => Vec::new(),
+            Per::Store => self.store_stays(id),
+            Per::Group => Vec::new(),
             Per::Company if self.by_id.is_empty() => Vec::new(),
             Per::Company => [TOTAL, 1]
                 .map(|unit| Stay {
@@ -252,6 +297,18 @@ impl<'a> Units<'a> {
                 })
                 .to_vec(),
         }
+    }
+
+    fn store_stays(&self, id: &str) -> Vec<Stay> {
+        let number = self.directory.ids.get(id);
+        let stays = number.map(|number| self.directory.organisation.store_stays(number));
+        let mut found = Vec::new();
+        for (store, interval) in stays.into_iter().flatten() {
+            if let Some(unit) = self.by_id.get(self.directory.ids.name(store)) {
+                found.extend([TOTAL, *unit].map(|unit| Stay { unit, interval }));
+            }
+        }
+        found
     }
 
     fn admits(&self, id: &str) -> bool {

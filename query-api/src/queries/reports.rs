@@ -120,6 +120,9 @@ fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
         (Kind::Customers, Some("employee")) => Ok(Per::Employee),
         (Kind::Customers, Some("department")) => Ok(Per::Department),
         (Kind::Customers, Some(_)) => Err(wrong("`company`, `employee` or `department`")),
+        (Kind::Stores, Some("store")) => Ok(Per::Store),
+        (Kind::Stores, Some("department")) => Ok(Per::Department),
+        (Kind::Stores, Some(_)) => Err(wrong("`store` or `department`")),
         (_, Some(_)) => Err(wrong("none: its rows are always the same")),
     }
 }
@@ -190,7 +193,9 @@ fn check_size(asked: &Asked) -> Result<(), QuestionError> {
     let n_units = match asked.per {
         Per::Employee => directory.employees.len(),
         Per::Department => directory.departments.len(),
-        Per::Store | Per::Company => 1,
+        Per::Store => directory.organisation.stores().len(),
+        Per::Group => directory.groups.iter().len(),
+        Per::Company => 1,
     };
     let n_rows = n_slices.saturating_mul(n_units.max(1));
     if n_rows > ROWS_MAX {
@@ -238,6 +243,10 @@ fn columns(per: Per, is_sliced: bool, metrics: &[Metric]) -> Vec<Column> {
         Per::Store => vec![
             text("store_id", "门店 ID", "Store"),
             text("name", "门店", "Name"),
+        ],
+        Per::Group => vec![
+            text("chat_id", "群 ID", "Group"),
+            text("name", "群名", "Name"),
         ],
         Per::Company => Vec::new(),
     };

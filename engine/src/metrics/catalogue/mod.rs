@@ -10,8 +10,12 @@ use super::cell::Fold;
 use super::report::Report;
 use super::settings::Settings;
 
+mod customer;
 mod group;
+mod guide;
+mod room;
 mod single;
+mod store;
 
 /// What a metric's number is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +120,15 @@ pub struct Entry {
 
 /// The table, in the order of columns.
 pub fn entries() -> impl Iterator<Item = &'static Entry> {
-    [single::ENTRIES, group::ENTRIES].into_iter().flatten()
+    let tables = [
+        single::ENTRIES,
+        group::ENTRIES,
+        guide::ENTRIES,
+        store::ENTRIES,
+        customer::ENTRIES,
+        room::ENTRIES,
+    ];
+    tables.into_iter().flatten()
 }
 
 /// One metric, its family filled in.

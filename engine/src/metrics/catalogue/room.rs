@@ -1,0 +1,80 @@
+//! Metrics of single groups (semantics 10.6; manual 4.2.2).
+
+use super::{Better, Entry, Family, ValueUnit};
+use crate::metrics::cell::Fold;
+use crate::metrics::measure::Measure as M;
+use crate::metrics::report::Report::Groups;
+
+/// The lines, in the order of columns.
+pub(super) const ENTRIES: &[Entry] = &[
+    Entry {
+        key: "activity_ratio",
+        unit: ValueUnit::Ratio,
+        section: "10.6",
+        fold: Fold::Ratio(M::ActiveCustomers, M::GroupMembers),
+        is_additive: false,
+        better: Better::High,
+        reports: &[Groups],
+        family: Family::One,
+        zh: "群活跃率",
+        en: "Activity ratio",
+        definition_zh: "活跃客户数 / 截至窗口末的群成员数（含员工）",
+        definition: "active customers / members as of the end, employees included",
+    },
+    Entry {
+        key: "speech_ratio",
+        unit: ValueUnit::Ratio,
+        section: "10.6",
+        fold: Fold::Ratio(M::CustomerMessages, M::MemberDays),
+        is_additive: false,
+        better: Better::High,
+        reports: &[Groups],
+        family: Family::One,
+        zh: "群发言率",
+        en: "Speech ratio",
+        definition_zh: "客户消息数 / 天数 / 群成员数",
+        definition: "customers' messages / days / members",
+    },
+    Entry {
+        key: "active",
+        unit: ValueUnit::Flag,
+        section: "10.6",
+        fold: Fold::Flag(M::GroupIsActive),
+        is_additive: false,
+        better: Better::High,
+        reports: &[Groups],
+        family: Family::One,
+        zh: "是否活跃",
+        en: "Active",
+        definition_zh: "两个比率都达到阈值",
+        definition: "both ratios keep their thresholds",
+    },
+    Entry {
+        key: "members",
+        unit: ValueUnit::Count,
+        section: "10.6",
+        fold: Fold::Count(M::GroupMembers),
+        is_additive: false,
+        better: Better::Neither,
+        reports: &[Groups],
+        family: Family::One,
+        zh: "群成员数",
+        en: "Members",
+        definition_zh: "截至窗口末的群成员数",
+        definition: "members as of the end",
+    },
+    Entry {
+        key: "active_customers",
+        unit: ValueUnit::Count,
+        section: "10.6",
+        fold: Fold::Count(M::ActiveCustomers),
+        is_additive: false,
+        better: Better::High,
+        reports: &[Groups],
+        family: Family::One,
+        zh: "活跃客户数",
+        en: "Active customers",
+        definition_zh: "截至窗口末仍在群中、满足全部条件的客户数",
+        definition: "customers who are members at the end and for whom all conditions hold",
+    },
+];

@@ -1,0 +1,138 @@
+//! What tasks, friend requests and follow-up records amount to (semantics 10.3, 10.5).
+
+use std::collections::HashSet;
+
+use huicun_semantics::role::Role;
+
+use super::cell::Amount;
+use super::friends::Walk;
+use super::measure::Measure;
+use super::sink::{Behind, Fact, FactKind, Sink, Spot};
+use crate::directory::work::{Target, TaskKind};
+
+impl<S: Sink> Walk<'_, '_, '_, S> {
+    /// Tasks that were given, and tasks that were done, each on its own day.
+    pub fn put_tasks(&mut self) {
+        let directory = self.context.directory;
+        for task in &directory.work.tasks {
+            let (assigned, done) = match task.kind {
+                TaskKind::Normal => (Measure::TasksAssigned, Measure::TasksDone),
+                TaskKind::Poster => (Measure::PosterTasksAssigned, Measure::PosterTasksDone),
+            };
+            let happened = [
+                (
+                    Some(task.assigned_ms),
+                    [assigned, Measure::AllTasksAssigned],
+                ),
+                (task.completed_ms, [done, Measure::AllTasksDone]),
+            ];
+            for (at_ms, measures) in happened {
+                let Some(at_ms) = at_ms else { continue };
+                let Some(slice) = self.context.slices.of_ms(at_ms) else {
+                    continue;
+                };
+                let units = self.units_at(task.user, at_ms);
+                let fact = self.record(FactKind::Task, &task.id, task.user, None, at_ms);
+                for measure in measures {
+                    self.count(&units, slice, measure, &fact);
+                }
+            }
+        }
+    }
+
+    /// A record as `explain` shows it.
+    fn record(
+        &mut self,
+        kind: FactKind,
+        id: &str,
+        user: u32,
+        target: Option<Target>,
+        at_ms: i64,
+    ) -> Fact {
+        let user = self.bridge.name(self.names, user);
+        let mut fact = Fact::at(kind, at_ms).with([user]);
+        if !id.is_empty() {
+            fact = fact.named(self.names.intern(id));
+        }
+        match target {
+            Some(Target::Customer(customer)) => {
+                let customer = self.bridge.name(self.names, customer);
+                fact.with([customer])
+            }
+            Some(Target::Group(chat)) => {
+                let room = self.bridge.name(self.names, chat);
+                fact.within(room, None, Behind::Nothing)
+            }
+            None => fact,
+        }
+    }
+
+    /// Friend requests of the slices and of as many days before each; those of today and later,
+    /// whose counts still grow, are left out of both.
+    pub fn put_friend_requests(&mut self) {
+        let directory = self.context.directory;
+        let zone = self.context.settings.zone;
+        let today = zone.day_of(self.context.now_ms);
+        let slices: Vec<_> = self
+            .context
+            .slices
+            .numbered()
+            .map(|(number, slice)| (number, slice.days))
+            .collect();
+        for (slice, days) in slices {
+            let before = days.previous();
+            for requests in &directory.work.friend_requests {
+                let day = requests.day;
+                let measure = match (days.contains(day), before.contains(day)) {
+                    _ if day >= today => continue,
+                    (true, _) => Measure::FriendRequests,
+                    (false, true) => Measure::FriendRequestsBefore,
+                    (false, false) => continue,
+                };
+                let at_ms = zone.day_start_ms(day);
+                let units = match measure {
+                    Measure::FriendRequests => self.units_at(requests.user, at_ms),
+                    _ => self.units_at_end(requests.user, at_ms),
+                };
+                let kind = FactKind::FriendRequests;
+                let fact = self.record(kind, "", requests.user, None, at_ms);
+                for unit in units {
+                    let amount = Amount::Whole(requests.count);
+                    self.sink
+                        .put(Spot { unit, slice }, measure, amount, || fact.clone());
+                }
+            }
+        }
+    }
+
+    /// Follow-up records about customers by day, and the customers that they are about.
+    pub fn put_followups(&mut self) {
+        let directory = self.context.directory;
+        let zone = self.context.settings.zone;
+        let mut seen: HashSet<(u32, chrono::NaiveDate, u32)> = HashSet::new();
+        for record in &directory.work.followups {
+            let Target::Customer(customer) = record.target else {
+                continue;
+            };
+            let Some(slice) = self.context.slices.of_ms(record.at_ms) else {
+                continue;
+            };
+            if directory.role_of(record.user) != Role::Employee {
+                continue;
+            }
+            let units = self.units_at(record.user, record.at_ms);
+            let kind = FactKind::Followup;
+            let target = Some(record.target);
+            let fact = self.record(kind, &record.id, record.user, target, record.at_ms);
+            let day = zone.day_of(record.at_ms);
+            let word = day.format("%Y-%m-%d").to_string();
+            self.word(&units, slice, Measure::FollowupsByDay, &word, &fact);
+            for unit in units {
+                if seen.insert((unit, day, customer)) {
+                    let measure = Measure::FollowedCustomersByDay;
+                    self.word(&[unit], slice, measure, &word, &fact);
+                }
+            }
+        }
+    }
+}
