@@ -420,6 +420,25 @@ mod tests {
     }
 
     #[test]
+    fn totals_stand_below_the_rows_and_a_tree_folds() {
+        let table = sample::table();
+        let about = About {
+            totals: vec![table.rows[0].clone()],
+            levels: vec![0, 1],
+            ..sample::about()
+        };
+        let mut bytes = Vec::new();
+        write(&table, &about, Language::Zh, &mut bytes).unwrap();
+        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut sheet = String::new();
+        let mut part = zip.by_name("xl/worksheets/sheet1.xml").unwrap();
+        part.read_to_string(&mut sheet).unwrap();
+        assert_eq!(number(&sheet, "B4"), 12.0);
+        let filter = sheet.split("<autoFilter").nth(1).unwrap();
+        assert!(filter.contains("3\""), "the filter leaves the totals out");
+    }
+
+    #[test]
     fn the_header_is_frozen_and_filters() {
         let sheet = parts(&sample::table(), Language::Zh)("xl/worksheets/sheet1.xml");
         assert!(sheet.contains("state=\"frozen\""));

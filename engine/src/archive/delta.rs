@@ -21,6 +21,7 @@ use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use super::data_file::{FileKind, encode, split_by_day, statistics, writer_properties};
@@ -673,7 +674,10 @@ impl Table {
             store: self.log.object_store(None),
             path: object_store::path::Path::from_url_path(path).map_err(|e| fail(e.into()))?,
         };
-        let builder = ParquetRecordBatchStreamBuilder::new(reader)
+        // The Arrow schema that a file's footer carries beside Parquet's own is left unread: arrow-ipc
+        // panics on a damaged one, and Parquet's says all that our columns need.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
             .await
             .map_err(|e| fail(e.into()))?;
         let mask = parquet::arrow::ProjectionMask::columns(

@@ -123,7 +123,11 @@ impl Sweep<'_> {
             }
             let last_needed = match removed.get(&file) {
                 Some(at) => *at,
-                None => modified_ms(&file).map_err(io(&file))?,
+                None => match modified_ms(&file).map_err(io(&file))? {
+                    Some(at) => at,
+                    // A pull beside us has given what it wrote its own name meanwhile.
+                    None => continue,
+                },
             };
             if last_needed < self.dead_before {
                 self.delete(&file)?;
@@ -154,7 +158,10 @@ impl Sweep<'_> {
 
     /// Deletes log entries before `from` that are old and behind a checkpoint, making one first.
     async fn log(&mut self, table: &Table, log: &Path, from: u64) -> Result<(), VacuumError> {
-        let is_old = |file: &Path| modified_ms(file).is_ok_and(|at| at < self.dead_before);
+        let is_old = |file: &Path| {
+            let modified = modified_ms(file).ok().flatten();
+            modified.is_some_and(|at| at < self.dead_before)
+        };
         let newest = table.version();
         let n_deletable = entries(log)
             .map_err(io(log))?
@@ -201,7 +208,8 @@ impl Sweep<'_> {
             let Some((checkpoint, _)) = name.rsplit_once('.') else {
                 continue;
             };
-            let is_old = modified_ms(&seal).map_err(io(&seal))? < self.dead_before;
+            let modified = modified_ms(&seal).map_err(io(&seal))?;
+            let is_old = modified.is_some_and(|at| at < self.dead_before);
             if is_old && !log.join(checkpoint).exists() {
                 std::fs::remove_file(&seal).map_err(io(&seal))?;
             }
@@ -238,10 +246,29 @@ pub(super) fn list(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<(
     Ok(())
 }
 
-fn modified_ms(file: &Path) -> std::io::Result<i64> {
-    let at = std::fs::metadata(file)?.modified()?;
+/// When a file was written last, UTC milliseconds; none if it is no longer there.
+fn modified_ms(file: &Path) -> std::io::Result<Option<i64>> {
+    let at = match std::fs::metadata(file) {
+        Ok(found) => found.modified()?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
     let since = at.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(since.as_millis() as i64)
+    Ok(Some(since.as_millis() as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::modified_ms;
+
+    #[test]
+    fn a_file_that_is_gone_has_no_age_and_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("part#1");
+        assert_eq!(modified_ms(&file).unwrap(), None);
+        std::fs::write(&file, "x").unwrap();
+        assert!(modified_ms(&file).unwrap().is_some());
+    }
 }
 
 fn io(path: &Path) -> impl Fn(std::io::Error) -> VacuumError + use<> {

@@ -11,8 +11,7 @@ use super::report::Inputs;
 use super::settings::Settings;
 use super::source::SourceError;
 use crate::directory::Directory;
-use crate::directory::groups::Group;
-use crate::directory::work::Target;
+use crate::directory::work::{Record, Target};
 use crate::jobs::period::Names;
 
 /// A relation with numbers.
@@ -62,9 +61,6 @@ impl<'a> Context<'a> {
         names: &mut Names,
     ) -> Result<Self, SourceError> {
         let directory = inputs.directory;
-        for holder in directory.groups.iter().flat_map(Group::holders) {
-            names.intern(directory.ids.name(holder));
-        }
         let follows = follows(directory, names);
         let mut follows_of: HashMap<u32, Vec<Follow>> = HashMap::new();
         for follow in &follows {
@@ -115,48 +111,44 @@ impl<'a> Context<'a> {
 }
 
 fn follows(directory: &Directory, names: &mut Names) -> Vec<Follow> {
-    let mut follows = Vec::new();
-    // By (time of adding, employee, customer), as the directory's index has them.
-    for relation in directory.relations.added_in(i64::MIN, i64::MAX) {
-        if directory.role_of(relation.user) == Role::Employee {
-            follows.push(Follow {
-                employee: names.intern(directory.ids.name(relation.user)),
-                customer: names.intern(directory.ids.name(relation.customer)),
-                added_ms: relation.added_ms,
-                lost_ms: relation.lost_ms,
-            });
-        }
-    }
-    follows
+    let ids = &directory.ids;
+    let mut follows: Vec<(&str, &str, Follow)> = directory
+        .relations
+        .iter()
+        .filter(|r| directory.role_of(r.user) == Role::Employee)
+        .map(|r| {
+            let (user, customer) = (ids.name(r.user), ids.name(r.customer));
+            let follow = Follow {
+                employee: names.intern(user),
+                customer: names.intern(customer),
+                added_ms: r.added_ms,
+                lost_ms: r.lost_ms,
+            };
+            (user, customer, follow)
+        })
+        .collect();
+    follows.sort_unstable_by_key(|(user, customer, f)| (f.added_ms, *user, *customer));
+    follows.into_iter().map(|(_, _, follow)| follow).collect()
 }
 
 fn members(directory: &Directory, names: &mut Names) -> HashMap<u32, Vec<(u32, Interval)>> {
+    let ids = &directory.ids;
     let mut members: HashMap<u32, Vec<(u32, Interval)>> = HashMap::new();
-    for stay in directory.groups.memberships() {
-        if stay.role == Role::Employee {
-            let room = names.intern(directory.ids.name(stay.chat));
-            let member = names.intern(directory.ids.name(stay.member));
-            members
-                .entry(room)
-                .or_default()
-                .push((member, stay.interval()));
+    for membership in directory.groups.memberships() {
+        if membership.role == Role::Employee {
+            let room = names.intern(ids.name(membership.chat));
+            let member = names.intern(ids.name(membership.member));
+            let stay = (member, membership.interval());
+            members.entry(room).or_default().push(stay);
         }
     }
     members
 }
 
-/// A business record.
-pub struct BusinessRecord<'a> {
+/// A record of an employee's work.
+pub struct Work<'a> {
     /// Its id.
     pub id: &'a str,
-    /// Who wrote it.
-    pub userid: &'a str,
-    /// When, UTC milliseconds.
-    pub at_ms: i64,
-}
-
-/// A follow-up record about a customer.
-pub struct Followup<'a> {
     /// Who wrote it.
     pub userid: &'a str,
     /// About whom.
@@ -166,45 +158,46 @@ pub struct Followup<'a> {
 }
 
 impl Context<'_> {
-    fn group(&self, names: &Names, room: u32) -> Option<&Group> {
-        let chat = self.directory.ids.get(names.name(room))?;
-        self.directory.groups.get(chat)
+    /// The responsible employee of a group, its owner where none is set; nobody of a group that
+    /// does not exist then, or that the directory does not know.
+    pub fn responsible_at(&self, names: &mut Names, room: u32, at_ms: i64) -> Option<u32> {
+        if !self.exists_at(names, room, at_ms) {
+            return None;
+        }
+        let userid = self.directory.responsible_at(names.name(room), at_ms)?;
+        Some(names.intern(userid))
     }
 
-    /// The responsible employee of a group, its owner where none is set.
-    pub fn responsible_at(&self, names: &Names, room: u32, at_ms: i64) -> Option<u32> {
-        let responsible = self.group(names, room)?.responsible_at(at_ms)?;
-        names.get(self.directory.ids.name(responsible))
-    }
-
-    /// Whether a group exists at an instant; one that `groups` does not know always does.
+    /// Whether a group exists at an instant; one that the directory does not know always does.
     pub fn exists_at(&self, names: &Names, room: u32, at_ms: i64) -> bool {
-        self.group(names, room)
+        let known = self.directory.ids.get(names.name(room));
+        known
+            .and_then(|chat| self.directory.groups.get(chat))
             .is_none_or(|group| group.exists_at(at_ms))
     }
 
-    /// All business records.
-    pub fn business_records(&self) -> impl Iterator<Item = BusinessRecord<'_>> {
-        let ids = &self.directory.ids;
-        let records = self.directory.work.business_records.iter();
-        records.map(|record| BusinessRecord {
-            id: &record.id,
-            userid: ids.name(record.user),
-            at_ms: record.at_ms,
-        })
+    /// All business records, by time.
+    pub fn business_records(&self) -> impl Iterator<Item = Work<'_>> {
+        let records = &self.directory.work.business_records;
+        records.iter().map(|record| self.work_of(record))
     }
 
-    /// Follow-up records about customers.
-    pub fn customer_followups(&self) -> impl Iterator<Item = Followup<'_>> {
-        let ids = &self.directory.ids;
+    /// Follow-up records about customers, by time.
+    pub fn customer_followups(&self) -> impl Iterator<Item = Work<'_>> {
         let records = self.directory.work.followups.iter();
-        records.filter_map(|record| match record.target {
-            Target::Customer(customer) => Some(Followup {
-                userid: ids.name(record.user),
-                target: ids.name(customer),
-                at_ms: record.at_ms,
-            }),
-            Target::Group(_) => None,
-        })
+        records
+            .filter(|record| matches!(record.target, Target::Customer(_)))
+            .map(|record| self.work_of(record))
+    }
+
+    fn work_of<'a>(&'a self, record: &'a Record) -> Work<'a> {
+        let ids = &self.directory.ids;
+        let (Target::Customer(target) | Target::Group(target)) = record.target;
+        Work {
+            id: &record.id,
+            userid: ids.name(record.user),
+            target: ids.name(target),
+            at_ms: record.at_ms,
+        }
     }
 }

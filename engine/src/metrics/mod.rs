@@ -29,3 +29,6 @@ pub use catalogue::{Metric, UnknownMetric, ValueUnit};
 pub use cell::Value;
 pub use measure::Measure;
 pub use report::Report;
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ struct Scratch {
 pub fn put(
     context: &Context<'_>,
     facts: &PeriodFacts,
-    names: &Names,
+    names: &mut Names,
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
@@ -242,7 +242,7 @@ fn put_replies(
 fn put_timeouts(
     context: &Context<'_>,
     facts: &PeriodFacts,
-    names: &Names,
+    names: &mut Names,
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
