@@ -37,6 +37,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Report(options) => report::report(data, options).await,
+        Command::Ranking(options) => report::ranking(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,
         Command::Metrics(options) => report::metrics(data, options),
         Command::Sql(options) => ask::sql(data, options).await,

@@ -94,6 +94,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(reports::report_groups))
         .routes(routes!(reports::explain))
         .routes(routes!(reports::metrics))
+        .routes(routes!(reports::ranking))
         .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))
