@@ -15,6 +15,7 @@ pub mod page;
 pub mod reports;
 pub mod search;
 pub mod sql;
+pub mod timeouts;
 
 pub use archive::{Archive, AsOf};
 pub use error::QuestionError;

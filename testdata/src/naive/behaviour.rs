@@ -3,13 +3,15 @@
 //! A rule applies to what enters the archive while it is on. So the rules in force are kept with each
 //! message and each relation as it enters; roles are resolved when asked, like everywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::company::Company;
 use super::conversation::{Conversation, Role};
+use super::directory::instant_at;
+use super::json::string_at;
 use super::message::Message;
 use super::period::{Period, rfc3339};
 use super::rules::{BehaviourRule, Rules, SensitiveRule};
@@ -149,39 +151,41 @@ impl Company {
 
     /// A relation's loss is one behaviour, under the rules in force when the loss was told.
     fn watch_relations(&self, out: &mut Vec<Behaviour>) {
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for (row, rules) in &self.watch.relations {
-            for relation in self.directory.all_relations() {
-                let is_this = row["userid"] == relation.userid
-                    && row["external_userid"] == relation.customer
-                    && super::directory::instant_at(row, "add_time") == Some(relation.added);
-                let is_told = !row["lost_time"].is_null();
-                let key = (relation.userid, relation.customer, relation.added);
-                let (Some(lost), true) = (relation.lost, is_this && is_told) else {
-                    continue;
-                };
-                let (trigger, role) = match &*relation.rest.lost_by {
-                    "customer" => (relation.customer, Role::Customer),
-                    "employee" => (relation.userid, Role::Employee),
-                    _ => continue,
-                };
-                let Some(rule) = rules.behaviours.get("friend_deleted") else {
-                    continue;
-                };
-                let is_watched = is_audited(rule, role) && is_covered(rule, Some(relation.userid));
-                if is_watched && !seen.contains(&key) {
-                    seen.push(key);
-                    out.push(Behaviour {
-                        kind: "friend_deleted",
-                        msgid: None,
-                        at: lost,
-                        trigger: trigger.to_owned(),
-                        conversation: Conversation::pair(relation.userid, relation.customer).id(),
-                        rules: Vec::new(),
-                        words: Vec::new(),
-                        is_confirmed: false,
-                    });
-                }
+            let Some(added) = instant_at(row, "add_time") else {
+                continue;
+            };
+            let userid = string_at(row, "userid");
+            let customer = string_at(row, "external_userid");
+            let key = (customer.to_owned(), added, userid.to_owned());
+            let Some(relation) = self.directory.relations.get(&key) else {
+                continue;
+            };
+            let is_told = instant_at(row, "lost_time").is_some();
+            let (Some(lost), true) = (relation.lost, is_told) else {
+                continue;
+            };
+            let (trigger, role) = match &*relation.lost_by {
+                "customer" => (customer, Role::Customer),
+                "employee" => (userid, Role::Employee),
+                _ => continue,
+            };
+            let Some(rule) = rules.behaviours.get("friend_deleted") else {
+                continue;
+            };
+            let is_watched = is_audited(rule, role) && is_covered(rule, Some(userid));
+            if is_watched && seen.insert(key) {
+                out.push(Behaviour {
+                    kind: "friend_deleted",
+                    msgid: None,
+                    at: lost,
+                    trigger: trigger.to_owned(),
+                    conversation: Conversation::pair(userid, customer).id(),
+                    rules: Vec::new(),
+                    words: Vec::new(),
+                    is_confirmed: false,
+                });
             }
         }
     }
