@@ -53,6 +53,8 @@ pub enum Command {
     Conversation(ConversationArguments),
     /// List dialogues (对话) that started in a period.
     Dialogues(DialogueArguments),
+    /// List customers who were not answered in time (超时回复).
+    Timeouts(DialogueArguments),
     /// Count metrics.
     #[command(subcommand)]
     Report(Report),
@@ -288,7 +290,7 @@ pub struct DialogueArguments {
     /// With an employee who was then in this department or below (repeatable).
     #[arg(long, value_name = "ID")]
     pub department: Vec<String>,
-    /// At most this many dialogues; 0 is all.
+    /// At most this many rows; 0 is all.
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use huicun_query_api::queries::dialogues::{DialogueParams, dialogues as ask_dial
 use huicun_query_api::queries::ledger::{LedgerParams, ledger as ask_ledger};
 use huicun_query_api::queries::search::{SearchParams, search as ask_search};
 use huicun_query_api::queries::sql::sql as ask_sql;
+use huicun_query_api::queries::timeouts::{TimeoutParams, timeouts as ask_timeouts};
 
 use super::open_archive;
 use crate::arguments::{
@@ -170,6 +171,23 @@ pub async fn dialogues(data: &Path, options: DialogueArguments) -> Result<(), Fa
     let page = ask_dialogues(&Scope::local_operator(), &archive, &params).await?;
     say_holes(&page.as_of, target.language);
     let about = with_as_of(about("对话", "Dialogues"), &page.as_of, target.language);
+    write(&page.into_table(), &about, &target)
+}
+
+pub async fn timeouts(data: &Path, options: DialogueArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = TimeoutParams {
+        from: options.days.from,
+        to: options.days.to,
+        employees: options.employee,
+        departments: options.department,
+        limit: options.limit,
+        cursor: None,
+    };
+    let page = ask_timeouts(&Scope::local_operator(), &archive, &params).await?;
+    say_holes(&page.as_of, target.language);
+    let about = with_as_of(about("超时回复", "Timeouts"), &page.as_of, target.language);
     write(&page.into_table(), &about, &target)
 }
 

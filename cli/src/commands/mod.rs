@@ -36,6 +36,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Search(options) => ask::search(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
+        Command::Timeouts(options) => ask::timeouts(data, options).await,
         Command::Report(options) => report::report(data, options).await,
         Command::Ranking(options) => report::ranking(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,

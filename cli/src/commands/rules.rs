@@ -22,7 +22,7 @@ pub fn rules(data: &Path, what: RulesCommand) -> Result<(), Failure> {
             // Wrong rules make no data directory.
             Rules::default()
                 .replaced_by(&text)
-                .map_err(StateError::BadRules)?;
+                .map_err(|e| StateError::BadRules(e.to_string()))?;
             let home = Home::open_or_create(data)?;
             let now = chrono::Utc::now().timestamp_millis();
             let version = State::open(&home.state())?.apply_rules(&text, now)?;

@@ -76,7 +76,7 @@ pub(super) fn encode(
 }
 
 /// The rows of each day, without the day column, in ascending days.
-pub(super) fn split_by_day(
+pub(crate) fn split_by_day(
     batch: &RecordBatch,
     column: &str,
 ) -> Vec<(Option<chrono::NaiveDate>, RecordBatch)> {

@@ -326,6 +326,11 @@ impl Home {
         self.lock_patiently("ledger.lock", who, patience)
     }
 
+    /// Takes the lock of those who bring derived tables forward. Waits at most `patience`.
+    pub fn lock_derive(&self, who: &str, patience: std::time::Duration) -> Result<Lock, HomeError> {
+        self.lock_patiently("derive.lock", who, patience)
+    }
+
     fn lock_patiently(
         &self,
         name: &str,

@@ -19,6 +19,7 @@ pub mod seen;
 pub mod vacuum;
 pub mod verify;
 
+pub(crate) use data_file::split_by_day;
 pub use delivery::{Delivery, ImportMark};
 pub use delta::{CommitNote, Layout, Table, TableError};
 pub use home::{Home, HomeError, Lock};

@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
 
-pub use super::conversations::Names;
+pub use super::names::Names;
 
 /// A dialogue, in the stretch on whose days it started (semantics 3).
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ use super::report::Inputs;
 use super::settings::Settings;
 use super::source::SourceError;
 use crate::directory::Directory;
+use crate::directory::groups::Group;
 use crate::directory::work::{Record, Target};
 use crate::jobs::period::Names;
 
@@ -61,6 +62,9 @@ impl<'a> Context<'a> {
         names: &mut Names,
     ) -> Result<Self, SourceError> {
         let directory = inputs.directory;
+        for holder in directory.groups.iter().flat_map(Group::holders) {
+            names.intern(directory.ids.name(holder));
+        }
         let follows = follows(directory, names);
         let mut follows_of: HashMap<u32, Vec<Follow>> = HashMap::new();
         for follow in &follows {

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use huicun_semantics::conversation::{Kind, pair_id};
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::interval::{Relation, first_adder_by};
+use huicun_semantics::revisit::is_due;
 use huicun_semantics::time::Period;
 
 use super::cell::Amount;
@@ -162,8 +163,10 @@ fn put_revisits(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    let is_wanted =
-        (0..REVISIT_DAYS_MAX).any(|place| sink.wants(Measure::RevisitDue1.of_revisit_day(place)));
+    let is_wanted = (0..REVISIT_DAYS_MAX).any(|place| {
+        let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
+        of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
+    });
     if !is_wanted {
         return;
     }
@@ -183,10 +186,8 @@ fn put_revisits(
                 continue;
             };
             let starts_ms = zone.day_start_ms(due);
-            let is_due = days.contains(due)
-                && due <= today
-                && follow.lost_ms.is_none_or(|lost_ms| lost_ms >= starts_ms);
-            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_due) else {
+            let is_ripe = days.contains(due) && due <= today && is_due(starts_ms, follow.lost_ms);
+            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_ripe) else {
                 continue;
             };
             let pair = names.get(&pair_id(

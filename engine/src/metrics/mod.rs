@@ -23,6 +23,7 @@ pub mod settings;
 mod singles;
 pub mod sink;
 pub mod source;
+pub mod tables;
 pub mod unit;
 
 pub use catalogue::{Metric, UnknownMetric, ValueUnit};

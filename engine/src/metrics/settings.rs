@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use huicun_semantics::reply::ReplyFrom;
+use huicun_semantics::revisit::due_date;
 use huicun_semantics::time::Zone;
 
 use super::activity::ActivityRules;
 use crate::rules::Rules;
+use crate::rules::revisit::Chat;
 
 /// Working time between two instants, milliseconds.
 pub type WorkingClock = Arc<dyn Fn(i64, i64) -> i64 + Send + Sync>;
@@ -50,21 +52,22 @@ pub struct Revisit {
 impl Settings {
     /// The settings that the rules give.
     pub fn of(rules: &Rules) -> Self {
+        let zone = rules.zone().unwrap_or_default();
+        let working = rules.reply_calendar().map(|calendar| -> WorkingClock {
+            Arc::new(move |from_ms, to_ms| calendar.working_ms(zone, from_ms, to_ms))
+        });
         Self {
-            zone: rules.zone().unwrap_or_default(),
+            zone,
             reply_from: rules.reply_from(),
-            working: None,
-            is_clock_working: false,
-            revisit: Some(Revisit {
-                days: vec![2, 3, 5, 7],
-                due_date: Arc::new(|day, n| {
-                    day.checked_add_days(chrono::Days::new(u64::from(n.saturating_sub(1))))
-                }),
-                by_chat: true,
-                by_followup: true,
-                is_employee_asked: false,
-            }),
-            group_activity: ActivityRules::default(),
+            working,
+            is_clock_working: rules.reply_clock_is_working(),
+            revisit: rules.revisit.enabled.then(|| revisit_of(rules)),
+            group_activity: ActivityRules {
+                window_days: rules.group_activity.window_days,
+                conditions: rules.group_activity.law_conditions(),
+                activity_ratio: rules.group_activity.activity_ratio.law(),
+                speech_ratio: rules.group_activity.speech_ratio.law(),
+            },
         }
     }
 
@@ -79,5 +82,20 @@ impl Settings {
     /// The same in working time, where a calendar is named.
     pub fn working_ms(&self, from_ms: i64, to_ms: i64) -> Option<i64> {
         self.working.as_ref().map(|working| working(from_ms, to_ms))
+    }
+}
+
+fn revisit_of(rules: &Rules) -> Revisit {
+    let revisit = &rules.revisit;
+    let (numbering, calendar) = (revisit.numbering, rules.revisit_calendar());
+    let mut days = revisit.days.clone();
+    days.sort_unstable();
+    days.dedup();
+    Revisit {
+        days,
+        due_date: Arc::new(move |day, n| due_date(day, n, numbering, calendar.as_ref())),
+        by_chat: revisit.takes_chat(),
+        by_followup: revisit.takes_followup(),
+        is_employee_asked: revisit.chat == Chat::EmployeeSent,
     }
 }

@@ -76,6 +76,31 @@ CREATE TABLE outages (
     to_at INTEGER NOT NULL,
     PRIMARY KEY (source, from_at)
 ) STRICT;",
+    "ALTER TABLE rules ADD COLUMN applied_by TEXT;
+CREATE TABLE behaviour_rescans (
+    id INTEGER PRIMARY KEY,
+    asked_at INTEGER NOT NULL,
+    asked_by TEXT,
+    from_day TEXT NOT NULL,
+    to_day TEXT NOT NULL,
+    rules_version INTEGER NOT NULL
+) STRICT;
+CREATE TABLE relation_losses (
+    userid TEXT NOT NULL,
+    external_userid TEXT NOT NULL,
+    add_time INTEGER NOT NULL,
+    entered_at INTEGER NOT NULL,
+    PRIMARY KEY (userid, external_userid, add_time)
+) STRICT;
+CREATE TABLE behaviour_reviews (
+    id INTEGER PRIMARY KEY,
+    behaviour_id TEXT NOT NULL,
+    review TEXT NOT NULL,
+    reviewer TEXT NOT NULL,
+    reviewed_at INTEGER NOT NULL,
+    remark TEXT
+) STRICT;
+CREATE INDEX behaviour_reviews_of ON behaviour_reviews (behaviour_id, id);",
 ];
 
 /// The open state.

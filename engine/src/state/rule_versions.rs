@@ -5,7 +5,60 @@ use rusqlite::OptionalExtension;
 use super::{State, StateError};
 use crate::rules::Rules;
 
+/// A version of the rules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleVersion {
+    /// Its number; 0 are the defaults that hold before the first apply.
+    pub version: i64,
+    /// When it was applied, UTC milliseconds.
+    pub applied_ms: i64,
+    /// Who applied it, where that is known.
+    pub applied_by: Option<String>,
+    /// The rules.
+    pub rules: Rules,
+}
+
+fn stored(version: i64, text: &str) -> Result<Rules, StateError> {
+    Rules::of_stored(text)
+        .map_err(|e| StateError::BadRules(format!("version {version} cannot be read: {e}")))
+}
+
 impl State {
+    /// All versions, the oldest first, without the defaults of version 0.
+    pub fn rule_versions(&self) -> Result<Vec<RuleVersion>, StateError> {
+        type Row = (i64, i64, Option<String>, String);
+        let rows: Vec<Row> = self.with(|db| {
+            let mut statement = db.prepare(
+                "SELECT version, applied_at, applied_by, toml FROM rules ORDER BY version",
+            )?;
+            let rows = statement.query_map((), |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })?;
+        rows.into_iter()
+            .map(|(version, applied_ms, applied_by, text)| {
+                Ok(RuleVersion {
+                    version,
+                    applied_ms,
+                    applied_by,
+                    rules: stored(version, &text)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The number of the version in force, without reading it.
+    pub fn rules_version(&self) -> Result<i64, StateError> {
+        self.with(|db| {
+            Ok(
+                db.query_row("SELECT coalesce(max(version), 0) FROM rules", (), |row| {
+                    row.get(0)
+                })?,
+            )
+        })
+    }
+
     /// The rules in force and their version; defaults as version 0 before the first apply.
     pub fn rules(&self) -> Result<(i64, Rules), StateError> {
         let newest: Option<(i64, String)> = self.with(|db| {
@@ -19,15 +72,7 @@ impl State {
         })?;
         match newest {
             None => Ok((0, Rules::default())),
-            Some((version, text)) => {
-                let rules = toml::from_str(&text).map_err(|e| {
-                    StateError::BadRules(format!(
-                        "version {version} cannot be read: {}",
-                        e.message()
-                    ))
-                })?;
-                Ok((version, rules))
-            }
+            Some((version, text)) => Ok((version, stored(version, &text)?)),
         }
     }
 
@@ -37,16 +82,29 @@ impl State {
     /// # Errors
     /// [`StateError::BadRules`] names the place; nothing was changed.
     pub fn apply_rules(&self, text: &str, now_ms: i64) -> Result<i64, StateError> {
+        self.apply_rules_as(text, now_ms, None)
+    }
+
+    /// As [`State::apply_rules`], with who does it.
+    pub fn apply_rules_as(
+        &self,
+        text: &str,
+        now_ms: i64,
+        who: Option<&str>,
+    ) -> Result<i64, StateError> {
         let (version, current) = self.rules()?;
-        let rules = current.replaced_by(text).map_err(StateError::BadRules)?;
+        let rules = current
+            .replaced_by(text)
+            .map_err(|e| StateError::BadRules(e.to_string()))?;
         if rules == current {
             return Ok(version);
         }
         let stored = rules.to_toml();
         self.with(|db| {
             db.execute(
-                "INSERT INTO rules (version, applied_at, toml) VALUES (?1, ?2, ?3)",
-                (version + 1, now_ms, stored),
+                "INSERT INTO rules (version, applied_at, applied_by, toml)
+                 VALUES (?1, max(?2, (SELECT coalesce(max(applied_at), 0) FROM rules)), ?3, ?4)",
+                (version + 1, now_ms, who, stored),
             )?;
             Ok(version + 1)
         })

@@ -86,6 +86,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::search))
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
+        .routes(routes!(routes::timeouts))
         .routes(routes!(reports::report_employees))
         .routes(routes!(reports::report_departments))
         .routes(routes!(reports::report_guides))

@@ -10,12 +10,12 @@ use datafusion::prelude::{col, lit};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use huicun_engine::access::Scope;
-use huicun_engine::jobs::on_read::OnRead;
 use huicun_engine::jobs::period::Names;
 use huicun_engine::metrics::catalogue::{self, Metric};
 use huicun_engine::metrics::cell::Fold;
 use huicun_engine::metrics::report::{CellOf, Explained, Inputs, Report as Kind, explain as open};
 use huicun_engine::metrics::sink::{Behind, Fact, Kept, Part};
+use huicun_engine::metrics::tables::FromTables;
 use huicun_engine::tables;
 use huicun_semantics::conversation::conversations_of;
 use huicun_semantics::counted::is_counted;
@@ -128,7 +128,10 @@ pub async fn explain(
         let inputs = Inputs {
             directory: &asked.facts.directory,
             settings: &asked.settings,
-            source: &OnRead(&asked.facts),
+            source: &FromTables {
+                facts: &asked.facts,
+                now_ms: asked.question.now_ms,
+            },
             progress: &|_, _| {},
         };
         open(
@@ -381,7 +384,7 @@ async fn read(
             Some("UTC".into()),
         ))
     };
-    let failed = |e| QuestionError::Facts(huicun_engine::jobs::facts::FactsError::Read(e));
+    let failed = |e| QuestionError::Facts(huicun_engine::jobs::derive::DeriveError::Read(e));
     let frame = ctx
         .table("messages")
         .await

@@ -16,6 +16,7 @@ pub mod ranking;
 pub mod reports;
 pub mod search;
 pub mod sql;
+pub mod timeouts;
 
 pub use archive::{Archive, AsOf};
 pub use error::QuestionError;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate};
 use huicun_engine::access::Scope;
 use huicun_engine::jobs::Facts;
-use huicun_engine::jobs::on_read::OnRead;
 use huicun_engine::metrics::catalogue::{self, Metric, ValueUnit};
 use huicun_engine::metrics::question::Question;
 use huicun_engine::metrics::report::{Answer, Inputs, Report as Kind, Row, count};
 use huicun_engine::metrics::settings::Settings;
+use huicun_engine::metrics::tables::FromTables;
 use huicun_engine::metrics::unit::Per;
 use huicun_semantics::time::{By, Period};
 use serde_json::{Value, json};
@@ -164,7 +164,10 @@ pub async fn report(
         let inputs = Inputs {
             directory: &asked.facts.directory,
             settings: &asked.settings,
-            source: &OnRead(&asked.facts),
+            source: &FromTables {
+                facts: &asked.facts,
+                now_ms: asked.question.now_ms,
+            },
             progress: &|done, all| {
                 if let Some(progress) = &progress {
                     progress(done, all);

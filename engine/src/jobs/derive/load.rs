@@ -1,0 +1,447 @@
+//! Reads derived tables into what reports count ([`PeriodFacts`]), stretch by stretch.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use chrono::NaiveDate;
+use huicun_semantics::conversation::Kind;
+use huicun_semantics::dialogue::Side;
+use huicun_semantics::time::{Period, Zone};
+
+use super::DeriveError;
+use super::schema::{self, Derived};
+use super::store::{self, Manifest};
+use crate::archive::{Home, Table};
+use crate::jobs::period::{
+    ActivityFact, CallFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact,
+    WaitFact,
+};
+
+/// The derived tables of one manifest, open for reading.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What they were made from.
+    pub manifest: Manifest,
+    zone: Zone,
+    tables: HashMap<&'static str, Table>,
+}
+
+impl Snapshot {
+    /// Opens the tables of a manifest.
+    pub async fn open(home: &Home, manifest: Manifest, zone: Zone) -> Result<Self, DeriveError> {
+        let opened = schema::TABLES
+            .iter()
+            .map(|spec| async { (spec.name, store::open(home, &manifest, spec).await) });
+        let mut tables = HashMap::new();
+        for (name, table) in futures::future::join_all(opened).await {
+            if let Some(table) = table? {
+                tables.insert(name, table);
+            }
+        }
+        Ok(Self {
+            manifest,
+            zone,
+            tables,
+        })
+    }
+
+    /// A table, for SQL; none before the first derivation.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.get(name)
+    }
+
+    /// The first and the last day on which dialogues started.
+    pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
+        let table = self.tables.get(schema::DIALOGUES)?;
+        let days = table.live_files().into_iter().filter_map(|f| f.day());
+        days.fold(None, |span, day| match span {
+            None => Some((day, day)),
+            Some((first, last)) => Some((first.min(day), last.max(day))),
+        })
+    }
+
+    /// The facts of some days as they are at `now_ms`: what will time out after that has not yet.
+    /// Behaviours are not here: they are read apart.
+    pub async fn facts(
+        &self,
+        days: Period,
+        now_ms: i64,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, DeriveError> {
+        let mut facts = PeriodFacts::default();
+        let is_in = |day: NaiveDate| days.contains(day);
+        let (dialogues, next, activity, calls, timeouts) = futures::try_join!(
+            self.rows(schema::DIALOGUES, is_in),
+            self.rows(schema::DIALOGUES, |day| days.to.succ_opt() == Some(day)),
+            self.rows(schema::ACTIVITY, is_in),
+            self.rows(schema::CALLS, is_in),
+            self.rows(schema::TIMEOUTS, is_in),
+        )?;
+        for batch in &dialogues {
+            dialogue_facts(batch, names, &mut facts);
+        }
+        self.only_effective(&next, names, &mut facts);
+        for batch in &activity {
+            activity_facts(batch, self.zone, names, &mut facts);
+        }
+        for batch in &calls {
+            call_facts(batch, names, &mut facts);
+        }
+        for batch in &timeouts {
+            timeout_facts(batch, names, &mut facts);
+        }
+        facts.timeouts.retain(|timeout| timeout.fired_ms <= now_ms);
+        Ok(facts)
+    }
+
+    /// Who waits for an answer at an instant, UTC milliseconds.
+    pub async fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, DeriveError> {
+        let day = self.zone.day_of(at_ms);
+        let ended = self.rows(schema::TIMERS, |on| on >= day).await?;
+        let running = self.rows(schema::WAITING, |_| true).await?;
+        let mut waits = Vec::new();
+        for batch in ended.iter().chain(&running) {
+            wait_facts(batch, at_ms, names, &mut waits);
+        }
+        waits.sort_unstable_by(|a: &WaitFact, b: &WaitFact| {
+            let key = |w: &WaitFact| (w.since_ms, names.name(w.conversation).to_string());
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| names.name(a.message_id).cmp(names.name(b.message_id)))
+        });
+        Ok(waits)
+    }
+
+    /// The ids of groups with customers.
+    pub async fn external_rooms(&self) -> Result<Vec<String>, DeriveError> {
+        let mut rooms = Vec::new();
+        for batch in self.rows(schema::CONVERSATIONS, |_| true).await? {
+            let (conversation, kind) = (text(&batch, "conversation"), text(&batch, "kind"));
+            let external = (0..batch.num_rows())
+                .filter(|row| kind.value(*row) == Kind::GroupExternal.as_str());
+            rooms.extend(external.map(|row| conversation.value(row).to_string()));
+        }
+        Ok(rooms)
+    }
+
+    /// Who ever spoke or received in each group, by group id.
+    pub async fn room_people(&self) -> Result<HashMap<String, Vec<String>>, DeriveError> {
+        let mut rooms = HashMap::new();
+        for batch in self.rows(schema::CONVERSATIONS, |_| true).await? {
+            let conversation = text(&batch, "conversation");
+            let (speakers, receivers) = (list(&batch, "speakers"), list(&batch, "receivers"));
+            for row in 0..batch.num_rows() {
+                let mut people = Vec::new();
+                for ids in [texts_of(speakers, row), texts_of(receivers, row)] {
+                    people.extend(ids.iter().flatten().map(String::from));
+                }
+                if !people.is_empty() {
+                    rooms.insert(conversation.value(row).to_string(), people);
+                }
+            }
+        }
+        Ok(rooms)
+    }
+
+    /// The rows of a table on wanted days, in order of days.
+    pub async fn rows(
+        &self,
+        name: &'static str,
+        is_wanted: impl Fn(NaiveDate) -> bool,
+    ) -> Result<Vec<RecordBatch>, DeriveError> {
+        use futures::{StreamExt, TryStreamExt};
+        let Some(table) = self.tables.get(name) else {
+            return Ok(Vec::new());
+        };
+        let spec: &Derived = schema::table(name);
+        let columns: Vec<&str> = spec
+            .columns()
+            .map(|(column, _)| column)
+            .filter(|column| spec.day_of.is_none() || *column != "day")
+            .collect();
+        let mut files: Vec<(Option<NaiveDate>, String)> = table
+            .live_files()
+            .into_iter()
+            .map(|file| (file.day(), file.path))
+            .filter(|(day, _)| day.is_none_or(&is_wanted))
+            .collect();
+        files.sort();
+        let columns = &columns;
+        // Files are read side by side, each by a task of its own: most of it is decoding.
+        let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(files)
+            .map(|(_, path)| {
+                let (table, columns): (Table, Vec<String>) = (
+                    table.clone(),
+                    columns.iter().map(|c| (*c).to_string()).collect(),
+                );
+                async move {
+                    let read = tokio::spawn(async move {
+                        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+                        table.read_file(&path, &columns).await
+                    });
+                    Ok::<_, DeriveError>(read.await.map_err(DeriveError::other)??)
+                }
+            })
+            .buffered(4)
+            .try_collect()
+            .await?;
+        Ok(batches.into_iter().flatten().collect())
+    }
+
+    /// Marks the effective single dialogues that are the only one of their pair on their day, and
+    /// on their day and the next; `next` are the dialogues of the day after.
+    fn only_effective(&self, next: &[RecordBatch], names: &mut Names, facts: &mut PeriodFacts) {
+        let mut after = PeriodFacts::default();
+        for batch in next {
+            dialogue_facts(batch, names, &mut after);
+        }
+        let mut n_on: HashMap<(u32, NaiveDate), u32> = HashMap::new();
+        let counts = |d: &&DialogueFact| d.kind == Kind::SingleExternal && d.is_effective();
+        for dialogue in facts
+            .dialogues
+            .iter()
+            .chain(&after.dialogues)
+            .filter(counts)
+        {
+            let day = self.zone.day_of(dialogue.started_ms);
+            *n_on.entry((dialogue.conversation, day)).or_default() += 1;
+        }
+        for dialogue in &mut facts.dialogues {
+            if !counts(&&*dialogue) {
+                continue;
+            }
+            let day = self.zone.day_of(dialogue.started_ms);
+            let on = |day: Option<NaiveDate>| {
+                day.and_then(|day| n_on.get(&(dialogue.conversation, day)).copied())
+                    .unwrap_or(0)
+            };
+            let today = on(Some(day));
+            dialogue.only_effective_24h = today == 1;
+            dialogue.only_effective_48h = today + on(day.succ_opt()) == 1;
+        }
+    }
+}
+
+fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (employee, customer) = (text(batch, "employee"), text(batch, "customer"));
+    let (started, ended) = (instant(batch, "started_at"), instant(batch, "ended_at"));
+    let opened_by = text(batch, "opened_by");
+    let (n_employee, n_customer) = (
+        integer(batch, "employee_messages"),
+        integer(batch, "customer_messages"),
+    );
+    let turn = list(batch, "turn_at");
+    let (reply_at, reply_by) = (list(batch, "reply_at"), list(batch, "reply_by"));
+    let (reply_ms, working) = (list(batch, "reply_ms"), list(batch, "reply_working_ms"));
+    let (message_at, message_by) = (list(batch, "message_at"), list(batch, "message_by"));
+    let employees = list(batch, "employees");
+    for row in 0..batch.num_rows() {
+        let replies_from = facts.replies.len();
+        let (turns, ats) = (instants_of(turn, row), instants_of(reply_at, row));
+        let (bys, intervals) = (texts_of(reply_by, row), integers_of(reply_ms, row));
+        let works = integers_of(working, row);
+        for at in 0..ats.len() {
+            facts.replies.push(ReplyFact {
+                turn_ms: turns[at] / 1000,
+                at_ms: ats[at] / 1000,
+                by: names.intern(bys.value(at)),
+                interval_ms: intervals[at],
+                working_ms: works.get(at).copied(),
+            });
+        }
+        let spoken_from = facts.spoken.len();
+        let said = instants_of(message_at, row);
+        if !said.is_empty() {
+            let by = texts_of(message_by, row);
+            let own = texts_of(employees, row);
+            for (at, us) in said.iter().enumerate() {
+                let speaker = by.value(at);
+                let is_employee = (0..own.len()).any(|at| own.value(at) == speaker);
+                facts.spoken.push(SpokenFact {
+                    at_ms: us / 1000,
+                    speaker: names.intern(speaker),
+                    side: if is_employee {
+                        Side::Employee
+                    } else {
+                        Side::Customer
+                    },
+                });
+            }
+        }
+        facts.dialogues.push(DialogueFact {
+            conversation: names.intern(conversation.value(row)),
+            kind: kind_of(kind.value(row)),
+            employee: maybe(employee, row, names),
+            customer: maybe(customer, row, names),
+            started_ms: started[row] / 1000,
+            ended_ms: ended[row] / 1000,
+            opened_by: side_of(opened_by.value(row)),
+            n_employee: n_employee[row] as u32,
+            n_customer: n_customer[row] as u32,
+            only_effective_24h: false,
+            only_effective_48h: false,
+            replies: replies_from..facts.replies.len(),
+            spoken: spoken_from..facts.spoken.len(),
+        });
+    }
+}
+
+fn activity_facts(batch: &RecordBatch, zone: Zone, names: &mut Names, facts: &mut PeriodFacts) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (speaker, side) = (text(batch, "speaker"), text(batch, "side"));
+    let (n, n_own) = (integer(batch, "messages"), integer(batch, "messages_own"));
+    let (first, last) = (instant(batch, "first_at"), instant(batch, "last_at"));
+    for row in 0..batch.num_rows() {
+        facts.activity.push(ActivityFact {
+            day: zone.day_of(first[row] / 1000),
+            conversation: names.intern(conversation.value(row)),
+            kind: kind_of(kind.value(row)),
+            speaker: names.intern(speaker.value(row)),
+            side: side_of(side.value(row)),
+            n: n[row] as u32,
+            n_own: n_own[row] as u32,
+            first_ms: first[row] / 1000,
+            last_ms: last[row] / 1000,
+        });
+    }
+}
+
+fn call_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (employee, message) = (text(batch, "employee"), text(batch, "message_id"));
+    let (by, at) = (text(batch, "started_by"), instant(batch, "at"));
+    let (named, lasted) = (list(batch, "named"), integer(batch, "call_ms"));
+    for row in 0..batch.num_rows() {
+        let from = facts.people.len();
+        let people = texts_of(named, row);
+        facts
+            .people
+            .extend((0..people.len()).map(|at| names.intern(people.value(at))));
+        facts.calls.push(CallFact {
+            conversation: names.intern(conversation.value(row)),
+            kind: kind_of(kind.value(row)),
+            employee: maybe(employee, row, names),
+            message_id: names.intern(message.value(row)),
+            at_ms: at[row] / 1000,
+            by: names.intern(by.value(row)),
+            named: from..facts.people.len(),
+            lasted_ms: lasted[row],
+        });
+    }
+}
+
+fn timeout_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (customer, message) = (text(batch, "customer"), text(batch, "message_id"));
+    let (shown, fired) = (
+        instant(batch, "last_message_at"),
+        instant(batch, "fired_at"),
+    );
+    let employees = list(batch, "employees");
+    for row in 0..batch.num_rows() {
+        let from = facts.people.len();
+        let people = texts_of(employees, row);
+        facts
+            .people
+            .extend((0..people.len()).map(|at| names.intern(people.value(at))));
+        facts.timeouts.push(TimeoutFact {
+            conversation: names.intern(conversation.value(row)),
+            kind: kind_of(kind.value(row)),
+            customer: names.intern(customer.value(row)),
+            employees: from..facts.people.len(),
+            message_id: names.intern(message.value(row)),
+            message_ms: shown[row] / 1000,
+            fired_ms: fired[row] / 1000,
+        });
+    }
+}
+
+fn wait_facts(batch: &RecordBatch, at_ms: i64, names: &mut Names, waits: &mut Vec<WaitFact>) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (employee, customer) = (text(batch, "employee"), text(batch, "customer"));
+    let (message, started) = (text(batch, "message_id"), instant(batch, "started_at"));
+    let ended = batch
+        .column_by_name("ended_at")
+        .map(|_| instant(batch, "ended_at"));
+    for row in 0..batch.num_rows() {
+        let since_ms = started[row] / 1000;
+        let is_over = ended.is_some_and(|ended| ended[row] / 1000 <= at_ms);
+        if since_ms > at_ms || is_over {
+            continue;
+        }
+        waits.push(WaitFact {
+            conversation: names.intern(conversation.value(row)),
+            kind: kind_of(kind.value(row)),
+            employee: maybe(employee, row, names),
+            customer: names.intern(customer.value(row)),
+            message_id: names.intern(message.value(row)),
+            since_ms,
+        });
+    }
+}
+
+fn kind_of(name: &str) -> Kind {
+    name.parse().unwrap_or(Kind::Other)
+}
+
+fn side_of(name: &str) -> Side {
+    if name == "employee" {
+        Side::Employee
+    } else {
+        Side::Customer
+    }
+}
+
+fn maybe(column: &StringArray, row: usize, names: &mut Names) -> Option<u32> {
+    column
+        .is_valid(row)
+        .then(|| names.intern(column.value(row)))
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a arrow::array::ArrayRef {
+    batch
+        .column_by_name(name)
+        .expect("derived tables are read with all their columns")
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
+    column(batch, name).as_string()
+}
+
+fn instant<'a>(batch: &'a RecordBatch, name: &str) -> &'a [i64] {
+    column(batch, name)
+        .as_primitive::<TimestampMicrosecondType>()
+        .values()
+}
+
+fn integer<'a>(batch: &'a RecordBatch, name: &str) -> &'a [i64] {
+    column(batch, name).as_primitive::<Int64Type>().values()
+}
+
+fn list<'a>(batch: &'a RecordBatch, name: &str) -> &'a ListArray {
+    column(batch, name).as_list()
+}
+
+fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
+    let ends = list.value_offsets();
+    ends[row] as usize..ends[row + 1] as usize
+}
+
+fn instants_of(list: &ListArray, row: usize) -> &[i64] {
+    let values = list.values().as_primitive::<TimestampMicrosecondType>();
+    &values.values()[range(list, row)]
+}
+
+fn integers_of(list: &ListArray, row: usize) -> &[i64] {
+    let values = list.values().as_primitive::<Int64Type>();
+    &values.values()[range(list, row)]
+}
+
+fn texts_of(list: &ListArray, row: usize) -> StringArray {
+    let range = range(list, row);
+    list.values()
+        .as_string::<i32>()
+        .slice(range.start, range.len())
+}

@@ -1,0 +1,447 @@
+//! Reads messages of a stretch of time into entries: strings become numbers, roles and kinds are
+//! resolved from the directory of now (semantics 2), and what no conversation asks for is left out.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::error::DataFusionError;
+use datafusion::prelude::{DataFrame, Expr, SessionContext, col, lit};
+use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
+use huicun_semantics::conversation::{Kind, kind_of_room};
+use huicun_semantics::counted::is_counted;
+use huicun_semantics::dialogue::Side;
+use huicun_semantics::role::Role;
+
+use super::conversation::day_number;
+use super::message::{Call, Entry, MessageIds};
+use super::rule::Compiled;
+use super::world::World;
+use crate::directory::Directory;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Read {
+    /// Counted messages of all kinds of conversations, in no order.
+    pub entries: Vec<Entry>,
+    /// Calls in external conversations.
+    pub calls: Vec<Call>,
+    /// Rooms that turned out to have a customer after they were taken for internal.
+    pub turned: Vec<u32>,
+    /// Rows looked at.
+    pub n_rows: u64,
+}
+
+/// What of a conversation changed.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// The earliest change, UTC milliseconds; none where everything changed.
+    pub from_ms: Option<i64>,
+    /// Days since 1970 of new messages.
+    pub days: BTreeSet<i32>,
+}
+
+/// Instants `[from, to)`, UTC milliseconds; a missing end reaches without end.
+pub type Stretch = (Option<i64>, Option<i64>);
+
+/// What the reader looks at.
+pub const COLUMNS: [&str; 10] = [
+    "seq", "msgid", "action", "msgtype", "msgtime", "from_id", "to_ids", "room_id", "call_ms",
+    "text",
+];
+
+/// Reads all readable messages of `stretches`.
+pub struct Reader<'a> {
+    /// The session with the `messages` table.
+    pub ctx: &'a SessionContext,
+    /// Roles and rooms.
+    pub directory: &'a Directory,
+    /// Closing phrases and what needs no answer.
+    pub rules: &'a Compiled,
+}
+
+impl Reader<'_> {
+    /// Reads messages into entries; `wanted` tells by number which conversations to keep.
+    pub async fn read(
+        &self,
+        stretches: &[Stretch],
+        world: &mut World,
+        ids: &mut MessageIds,
+        wanted: impl Fn(u32) -> bool,
+    ) -> Result<Read, DataFusionError> {
+        let frame = self.frame(stretches).await?;
+        let frame = frame.select_columns(&COLUMNS)?;
+        let mut stream = frame.execute_stream().await?;
+        let mut found = Read::default();
+        let mut is_named_asked = false;
+        while let Some(batch) = stream.try_next().await? {
+            found.n_rows += batch.num_rows() as u64;
+            is_named_asked |= self.add(&batch, world, ids, &wanted, &mut found)?;
+        }
+        drop(stream);
+        if is_named_asked {
+            self.name_participants(stretches, world, ids, &mut found.calls)
+                .await?;
+        }
+        Ok(found)
+    }
+
+    async fn frame(&self, stretches: &[Stretch]) -> Result<DataFrame, DataFusionError> {
+        let mut frame = self
+            .ctx
+            .table("messages")
+            .await?
+            .filter(col("status").eq(lit("ok")))?;
+        if let Some(time) = within(stretches) {
+            frame = frame.filter(time)?;
+        }
+        Ok(frame)
+    }
+
+    /// Adds the rows of a batch; returns whether one of its calls may name participants.
+    fn add(
+        &self,
+        batch: &RecordBatch,
+        world: &mut World,
+        ids: &mut MessageIds,
+        wanted: &impl Fn(u32) -> bool,
+        found: &mut Read,
+    ) -> Result<bool, DataFusionError> {
+        let columns = Columns::of(batch)?;
+        let mut names_people = false;
+        let mut places: Vec<u32> = Vec::new();
+        for row in 0..batch.num_rows() {
+            let speaker = world.person(columns.from.value(row), self.directory);
+            places.clear();
+            let room = columns.room.value(row);
+            if room.is_empty() {
+                pairs(&columns, row, speaker, world, self.directory, &mut places);
+            } else {
+                let room = world.person(room, self.directory);
+                let place = world.room(room, self.directory);
+                if wanted(place) {
+                    if self.seen(&columns, row, place, speaker, world) {
+                        found.turned.push(place);
+                    }
+                    places.push(place);
+                }
+            }
+            let (action, msgtype) = (columns.action.value(row), columns.msgtype.value(row));
+            let role = world.role(speaker);
+            if !places.iter().any(|place| wanted(*place)) || !is_counted(action, msgtype, role) {
+                continue;
+            }
+            let side = match role {
+                Role::Employee => Side::Employee,
+                Role::Customer => Side::Customer,
+                Role::Robot => continue,
+            };
+            let text = columns.text.value(row);
+            let at_ms = columns.at.value(row) / 1000;
+            if let (false, Some(place)) = (room.is_empty(), places.first())
+                && let Some(seen) = &mut world.places[*place as usize].seen
+            {
+                let since = seen.speakers.entry(speaker).or_default();
+                *since = Some(since.map_or(at_ms, |known| known.min(at_ms)));
+            }
+            let message = ids.push(columns.msgid.value(row));
+            let is_customers = side == Side::Customer;
+            let entry = Entry {
+                place: 0,
+                message,
+                at_ms,
+                seq: columns.seq.value(row),
+                speaker,
+                side,
+                closes: is_customers && msgtype == "text" && self.rules.closing.is_closing(text),
+                needs_no_answer: is_customers && self.rules.no_answer.is_met(msgtype, text),
+                is_own: false,
+            };
+            for (nth, place) in places.iter().enumerate() {
+                let kind = world.places[*place as usize].kind;
+                let is_first_of_kind = |earlier: &u32| world.places[*earlier as usize].kind == kind;
+                let is_own = !places[..nth].iter().any(is_first_of_kind);
+                if !wanted(*place) {
+                    continue;
+                }
+                found.entries.push(Entry {
+                    place: *place,
+                    is_own,
+                    ..entry
+                });
+                if columns.calls.is_valid(row) {
+                    names_people |= msgtype == "meeting_voice_call";
+                    found.calls.push(Call {
+                        place: *place,
+                        message,
+                        at_ms,
+                        by: speaker,
+                        named: Vec::new(),
+                        lasted_ms: columns.calls.value(row),
+                    });
+                }
+            }
+        }
+        Ok(names_people)
+    }
+
+    /// Notes who was seen in a room; a customer makes it external. Whether this one just did.
+    fn seen(
+        &self,
+        columns: &Columns,
+        row: usize,
+        place: u32,
+        speaker: u32,
+        world: &mut World,
+    ) -> bool {
+        let (bytes, receivers) = columns.receivers(row);
+        let mut has_customer = world.role(speaker) == Role::Customer;
+        let seen = world.places[place as usize].seen.get_or_insert_default();
+        seen.speakers.entry(speaker).or_default();
+        if seen.last_receivers.as_ref() != bytes {
+            seen.last_receivers = bytes.into();
+            for at in receivers {
+                let receiver = world.person(columns.to_values.value(at), self.directory);
+                has_customer |= world.role(receiver) == Role::Customer;
+                let seen = world.places[place as usize].seen.get_or_insert_default();
+                seen.receivers.insert(receiver);
+            }
+        }
+        let known = &mut world.places[place as usize];
+        let turns = has_customer && known.kind == Kind::GroupInternal;
+        if turns {
+            known.kind = kind_of_room(true);
+        }
+        turns
+    }
+
+    /// The conversations of new rows, each with the earliest instant at which something changed,
+    /// and the days of the rows; `None` for the instant where all of it did.
+    pub fn touched(
+        &self,
+        batch: &RecordBatch,
+        world: &mut World,
+        touched: &mut HashMap<u32, Touched>,
+    ) -> Result<(), DataFusionError> {
+        let columns = Columns::of(batch)?;
+        let status = column(batch, "status", &DataType::Utf8)?;
+        let status = status.as_string::<i32>();
+        let mut places: Vec<u32> = Vec::new();
+        for row in 0..batch.num_rows() {
+            if status.value(row) != "ok" {
+                continue;
+            }
+            let speaker = world.person(columns.from.value(row), self.directory);
+            places.clear();
+            let room = columns.room.value(row);
+            let mut turns = false;
+            if room.is_empty() {
+                pairs(&columns, row, speaker, world, self.directory, &mut places);
+            } else {
+                let room = world.person(room, self.directory);
+                let place = world.room(room, self.directory);
+                turns = self.seen(&columns, row, place, speaker, world);
+                places.push(place);
+            }
+            let at_ms = columns.at.value(row) / 1000;
+            let day = day_number(self.rules.zone, at_ms);
+            for place in &places {
+                let one = touched.entry(*place).or_insert_with(|| Touched {
+                    from_ms: Some(at_ms),
+                    days: BTreeSet::new(),
+                });
+                one.from_ms = match one.from_ms {
+                    Some(from_ms) if !turns => Some(from_ms.min(at_ms)),
+                    _ => None,
+                };
+                one.days.insert(day);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from the payloads of conference calls whom they name: who showed documents or shared
+    /// the screen. Receivers are no participants (semantics 10.2).
+    async fn name_participants(
+        &self,
+        stretches: &[Stretch],
+        world: &mut World,
+        ids: &MessageIds,
+        calls: &mut [Call],
+    ) -> Result<(), DataFusionError> {
+        let frame = self
+            .frame(stretches)
+            .await?
+            .filter(col("msgtype").eq(lit("meeting_voice_call")))?
+            .select_columns(&["msgid", "payload"])?;
+        let mut named: std::collections::HashMap<String, Vec<u32>> = Default::default();
+        let mut stream = frame.execute_stream().await?;
+        while let Some(batch) = stream.try_next().await? {
+            let column = |at: usize| arrow::compute::cast(batch.column(at), &DataType::Utf8);
+            let (msgid, payload) = (column(0)?, column(1)?);
+            let (msgid, payload) = (msgid.as_string::<i32>(), payload.as_string::<i32>());
+            for row in 0..batch.num_rows() {
+                let people: Vec<u32> = participants(payload.value(row))
+                    .iter()
+                    .map(|id| world.person(id, self.directory))
+                    .collect();
+                if !people.is_empty() {
+                    named.insert(msgid.value(row).to_string(), people);
+                }
+            }
+        }
+        for call in calls {
+            if let Some(people) = named.get(ids.get(call.message)) {
+                call.named.clone_from(people);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The conversations of a message outside of rooms, in the receivers' order, as
+/// `huicun_semantics::conversation::conversations_of` says.
+fn pairs(
+    columns: &Columns,
+    row: usize,
+    speaker: u32,
+    world: &mut World,
+    directory: &Directory,
+    places: &mut Vec<u32>,
+) {
+    if columns.from.value(row).is_empty() {
+        return;
+    }
+    let (_, receivers) = columns.receivers(row);
+    let is_other = |at: usize| {
+        let to = columns.to_values.value(at);
+        !to.is_empty() && to != columns.from.value(row)
+    };
+    let has_others = receivers.clone().any(is_other);
+    for at in receivers {
+        let to = columns.to_values.value(at);
+        if to.is_empty() || (has_others && !is_other(at)) {
+            continue;
+        }
+        let to = world.person(to, directory);
+        let place = world.pair(speaker, to);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+}
+
+/// Who is named in a conference call's payload, each once.
+fn participants(payload: &str) -> Vec<String> {
+    let Ok(message) = serde_json::from_str::<serde_json::Value>(payload) else {
+        return Vec::new();
+    };
+    let call = match message.get("meeting_voice_call") {
+        Some(call) => call,
+        None => &message["info"],
+    };
+    let mut people = Vec::new();
+    for (list, key) in [
+        ("demofiledata", "demooperator"),
+        ("sharescreendata", "share"),
+    ] {
+        let entries = call[list].as_array().into_iter().flatten();
+        for name in entries.filter_map(|entry| entry[key].as_str()) {
+            if !name.is_empty() && !people.iter().any(|known| known == name) {
+                people.push(name.to_string());
+            }
+        }
+    }
+    people
+}
+
+/// The columns of a batch in the types that are read.
+struct Columns {
+    seq: arrow::array::Int64Array,
+    msgid: StringArray,
+    action: StringArray,
+    msgtype: StringArray,
+    at: arrow::array::TimestampMicrosecondArray,
+    from: StringArray,
+    room: StringArray,
+    text: StringArray,
+    to: ListArray,
+    to_values: StringArray,
+    calls: arrow::array::Int64Array,
+}
+
+impl Columns {
+    fn of(batch: &RecordBatch) -> Result<Self, DataFusionError> {
+        let strings = |name: &str| -> Result<StringArray, DataFusionError> {
+            Ok(column(batch, name, &DataType::Utf8)?
+                .as_string::<i32>()
+                .clone())
+        };
+        let element = Field::new("element", DataType::Utf8, true);
+        let to = column(batch, "to_ids", &DataType::List(Arc::new(element)))?;
+        let to = to.as_list::<i32>().clone();
+        let to_values = to.values().as_string::<i32>().clone();
+        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        Ok(Self {
+            seq: column(batch, "seq", &DataType::Int64)?
+                .as_primitive::<Int64Type>()
+                .clone(),
+            msgid: strings("msgid")?,
+            action: strings("action")?,
+            msgtype: strings("msgtype")?,
+            at: column(batch, "msgtime", &instant)?
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone(),
+            from: strings("from_id")?,
+            room: strings("room_id")?,
+            text: strings("text")?,
+            calls: column(batch, "call_ms", &DataType::Int64)?
+                .as_primitive::<Int64Type>()
+                .clone(),
+            to,
+            to_values,
+        })
+    }
+
+    /// The receivers of a row: their bytes, and their places among all receivers.
+    fn receivers(&self, row: usize) -> (&[u8], std::ops::Range<usize>) {
+        let ends = self.to.value_offsets();
+        let range = ends[row] as usize..ends[row + 1] as usize;
+        let offsets = self.to_values.value_offsets();
+        let bytes = offsets[range.start] as usize..offsets[range.end] as usize;
+        (&self.to_values.value_data()[bytes], range)
+    }
+}
+
+fn column(batch: &RecordBatch, name: &str, kind: &DataType) -> Result<ArrayRef, DataFusionError> {
+    let array = batch.column_by_name(name).ok_or_else(|| {
+        DataFusionError::Internal(format!("column `{name}` was selected but is missing"))
+    })?;
+    Ok(arrow::compute::cast(array, kind)?)
+}
+
+/// The condition that a message was sent in one of `stretches`; none where that is no condition.
+fn within(stretches: &[Stretch]) -> Option<Expr> {
+    let at = |ms: i64| {
+        let us = ms.saturating_mul(1000);
+        lit(ScalarValue::TimestampMicrosecond(
+            Some(us),
+            Some("UTC".into()),
+        ))
+    };
+    let conditions: Option<Vec<Expr>> = stretches
+        .iter()
+        .map(|(from, to)| match (from, to) {
+            (Some(from), Some(to)) => {
+                let from = col("msgtime").gt_eq(at(*from));
+                Some(from.and(col("msgtime").lt(at(*to))))
+            }
+            (Some(from), None) => Some(col("msgtime").gt_eq(at(*from))),
+            (None, Some(to)) => Some(col("msgtime").lt(at(*to))),
+            (None, None) => None,
+        })
+        .collect();
+    conditions?.into_iter().reduce(Expr::or)
+}

@@ -1,0 +1,441 @@
+//! Derives everything from nothing, one stretch of messages after another, and writes what a
+//! stretch of entries gives.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use datafusion::prelude::SessionContext;
+use rayon::prelude::*;
+
+use super::conversation::{Buffers, Given, Rows, derive};
+use super::message::{Call, Entry, MessageIds};
+use super::output::{self, Context};
+use super::read::{Reader, Stretch};
+use super::rule::Compiled;
+use super::schema;
+use super::store::{self, MadeFrom, Manifest};
+use super::timeouts::Governors;
+use super::world::World;
+use super::{Derivation, DeriveError, Progress, Watch};
+use crate::archive::{Home, Table};
+use crate::directory::Directory;
+use crate::rules::Rules;
+use crate::tables::Tables;
+
+/// What a derivation works with.
+pub struct Work<'a> {
+    /// The data directory.
+    pub home: &'a Home,
+    /// The rules.
+    pub rules: &'a Rules,
+    /// The rules, prepared.
+    pub compiled: Compiled,
+    /// The directory.
+    pub directory: &'a Directory,
+    /// The tables at one version.
+    pub tables: &'a Tables,
+    /// A session over them.
+    pub ctx: SessionContext,
+    /// Who watches.
+    pub watch: &'a Watch<'a>,
+}
+
+/// The derived tables of one generation, open for writing.
+pub struct Outputs {
+    tables: HashMap<&'static str, Table>,
+}
+
+/// What is taken out of the tables before new rows come in.
+pub struct Gone<'a> {
+    /// Which days may hold such rows, days since 1970.
+    pub days: &'a dyn Fn(i32) -> bool,
+    /// The same for timeouts, whose days are those on which they fire.
+    pub timeout_days: &'a dyn Fn(i32) -> bool,
+    /// For conversations by id: rows that began at or after that instant, and the start of the day
+    /// of it, UTC milliseconds.
+    pub from: &'a HashMap<String, (i64, i64)>,
+}
+
+/// What a stretch of entries gave.
+pub struct Derived {
+    parts: Vec<Rows>,
+    /// Of each conversation the entries that were not given out.
+    left: Vec<(u32, Range<usize>)>,
+}
+
+impl Outputs {
+    /// Opens or makes the tables of a generation.
+    pub async fn open(home: &Home, generation: u64) -> Result<Self, DeriveError> {
+        let mut tables = HashMap::new();
+        for spec in schema::TABLES.iter() {
+            let table = store::open_or_create(home, generation, spec).await?;
+            tables.insert(spec.name, table);
+        }
+        Ok(Self { tables })
+    }
+
+    /// A table by its name.
+    pub fn table(&mut self, name: &'static str) -> &mut Table {
+        self.tables
+            .get_mut(name)
+            .expect("all tables of the schema were opened")
+    }
+
+    /// The version of each table.
+    pub fn versions(&self) -> std::collections::BTreeMap<String, u64> {
+        self.tables
+            .iter()
+            .map(|(name, table)| ((*name).to_string(), table.version()))
+            .collect()
+    }
+
+    async fn put(
+        &mut self,
+        name: &'static str,
+        rows: RecordBatch,
+        gone: Option<&Gone<'_>>,
+    ) -> Result<(), DeriveError> {
+        let spec = schema::table(name);
+        let table = self.table(name);
+        let Some(gone) = gone else {
+            let none = |batch: &RecordBatch| Ok(falses(batch.num_rows()));
+            return store::replace(table, spec, rows, &|_| false, &none).await;
+        };
+        let days = |day: chrono::NaiveDate| {
+            let number = arrow::datatypes::Date32Type::from_naive_date(day);
+            if name == schema::TIMEOUTS {
+                (gone.timeout_days)(number)
+            } else {
+                (gone.days)(number)
+            }
+        };
+        store::replace(table, spec, rows, &days, &|batch| {
+            is_gone(name, batch, gone)
+        })
+        .await
+    }
+}
+
+fn falses(n: usize) -> BooleanArray {
+    BooleanArray::from(vec![false; n])
+}
+
+fn is_gone(
+    name: &str,
+    batch: &RecordBatch,
+    gone: &Gone<'_>,
+) -> Result<BooleanArray, arrow::error::ArrowError> {
+    use arrow::array::AsArray;
+    use arrow::datatypes::TimestampMicrosecondType;
+    let (column, by_day) = match name {
+        schema::ACTIVITY => ("first_at", true),
+        schema::CALLS => ("at", true),
+        schema::TIMEOUTS => ("timer_at", false),
+        _ => ("started_at", false),
+    };
+    let missing = || arrow::error::ArrowError::SchemaError(format!("no `{column}` in `{name}`"));
+    let conversation = batch.column_by_name("conversation").ok_or_else(missing)?;
+    let conversation = conversation.as_string::<i32>();
+    let began = batch.column_by_name(column).ok_or_else(missing)?;
+    let began = began.as_primitive::<TimestampMicrosecondType>();
+    Ok((0..batch.num_rows())
+        .map(|row| {
+            let from = gone.from.get(conversation.value(row));
+            Some(from.is_some_and(|(exact, day)| {
+                began.value(row) / 1000 >= if by_day { *day } else { *exact }
+            }))
+        })
+        .collect())
+}
+
+impl Work<'_> {
+    /// The reader of messages.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            ctx: &self.ctx,
+            directory: self.directory,
+            rules: &self.compiled,
+        }
+    }
+
+    /// The first instant of a day since 1970, UTC milliseconds.
+    pub fn day_start_ms(&self, day: i32) -> i64 {
+        let day = arrow::datatypes::Date32Type::to_naive_date_opt(day);
+        self.compiled.zone.day_start_ms(day.unwrap_or_default())
+    }
+
+    /// Derives everything into a new generation and puts it in force.
+    pub async fn rebuild(
+        &self,
+        made_from: MadeFrom,
+    ) -> Result<(Manifest, Derivation), DeriveError> {
+        let generation = store::unused_generation(self.home);
+        let mut outputs = Outputs::open(self.home, generation).await?;
+        let mut world = World::default();
+        let stretches = self.stretches();
+        let mut n_done = 0;
+        let mut turned: Vec<u32> = Vec::new();
+        let n_all = stretches.iter().map(|(_, n)| n).sum();
+        for (nth, (stretch, n_rows)) in stretches.iter().enumerate() {
+            self.watch.check()?;
+            (self.watch.progress)(Progress {
+                n_done,
+                n_all,
+                is_rebuild: true,
+            });
+            let is_last = nth + 1 == stretches.len();
+            let mut ids = MessageIds::default();
+            let read = self
+                .reader()
+                .read(&[*stretch], &mut world, &mut ids, |_| true)
+                .await?;
+            n_done += n_rows;
+            // Taken for internal by an earlier stretch, if that had any message of it.
+            let redo = read
+                .turned
+                .into_iter()
+                .filter(|place| nth > 0 && world.places[*place as usize].span.is_some());
+            turned.extend(redo);
+            let (entries, fresh) = with_carried(read.entries, is_last, &mut world, &mut ids);
+            let given = |place: u32| (fresh.get(&place).copied().unwrap_or(0), 0);
+            let derived = self.derive(&entries, &world, is_last, &given);
+            note_spans(&entries, &mut world);
+            note_restarts(&derived, &mut world);
+            for (place, left) in &derived.left {
+                world.places[*place as usize].carried = entries[left.clone()]
+                    .iter()
+                    .map(|e| (*e, ids.get(e.message).to_string()))
+                    .collect();
+            }
+            self.write(&mut outputs, &derived, &read.calls, &world, &ids, None)
+                .await?;
+        }
+        self.finish(&mut outputs, &world).await?;
+        let mut manifest = Manifest::new(generation, made_from);
+        manifest.tables = outputs.versions();
+        if !turned.is_empty() {
+            self.again(&mut outputs, &mut world, &turned).await?;
+            manifest.tables = outputs.versions();
+        }
+        self.watch.check()?;
+        manifest.write(self.home).await?;
+        store::sweep(self.home, generation);
+        let done = Derivation {
+            is_rebuild: true,
+            n_conversations: world.places.len() as u64,
+            n_messages: n_done,
+        };
+        Ok((manifest, done))
+    }
+
+    /// Stretches of time with about as many messages as asked for each, and how many each has.
+    fn stretches(&self) -> Vec<(Stretch, u64)> {
+        let mut of_day: std::collections::BTreeMap<chrono::NaiveDate, u64> = Default::default();
+        let files = self.tables.messages.iter().flat_map(Table::live_files);
+        for file in files {
+            if let Some(day) = file.day() {
+                *of_day.entry(day).or_default() += file.n_rows.unwrap_or(0) as u64;
+            }
+        }
+        let mut stretches: Vec<(Stretch, u64)> = Vec::new();
+        let (mut from, mut n) = (None, 0);
+        for (day, n_rows) in of_day {
+            if n > 0 && n + n_rows > self.watch.stretch_rows {
+                let at_ms = self.compiled.zone.day_start_ms(day);
+                stretches.push(((from, Some(at_ms)), n));
+                (from, n) = (Some(at_ms), 0);
+            }
+            n += n_rows;
+        }
+        stretches.push(((from, None), n));
+        stretches
+    }
+
+    /// Derives all conversations of `entries`, which are in order. `given` tells of a conversation
+    /// from which of its entries on days are counted, and from which on dialogues are derived.
+    pub fn derive(
+        &self,
+        entries: &[Entry],
+        world: &World,
+        is_last: bool,
+        given: &(dyn Fn(u32) -> (usize, usize) + Sync),
+    ) -> Derived {
+        let spans = spans(entries);
+        let n_spans = spans.len().div_ceil(64).max(1);
+        let parts: Vec<(Rows, Vec<(u32, Range<usize>)>)> = spans
+            .par_chunks(n_spans)
+            .map(|spans| {
+                let (mut rows, mut buffers) = (Rows::default(), Buffers::default());
+                let mut left = Vec::new();
+                for span in spans {
+                    let place = entries[span.start].place;
+                    let (fresh, restart) = given(place);
+                    let given = Given {
+                        entries: &entries[span.clone()],
+                        kind: world.places[place as usize].kind,
+                        fresh,
+                        restart,
+                        is_last,
+                    };
+                    let from = derive(&given, &self.compiled, &mut buffers, &mut rows);
+                    if !is_last && from < span.len() {
+                        left.push((place, span.start + from..span.end));
+                    }
+                }
+                (rows, left)
+            })
+            .collect();
+        let mut derived = Derived {
+            parts: Vec::with_capacity(parts.len()),
+            left: Vec::new(),
+        };
+        for (rows, left) in parts {
+            derived.parts.push(rows);
+            derived.left.extend(left);
+        }
+        derived
+    }
+
+    /// Writes what was derived.
+    pub async fn write(
+        &self,
+        outputs: &mut Outputs,
+        derived: &Derived,
+        calls: &[Call],
+        world: &World,
+        ids: &MessageIds,
+        gone: Option<&Gone<'_>>,
+    ) -> Result<(), DeriveError> {
+        let mut places = vec![String::new(); world.places.len()];
+        for part in &derived.parts {
+            for (place, _) in &part.restarts {
+                places[*place as usize] = world.id(*place);
+            }
+        }
+        let at = Context {
+            world,
+            ids,
+            zone: self.compiled.zone,
+            places: &places,
+        };
+        let governors = Governors::new(self.rules, self.compiled.zone, self.directory);
+        let timeouts: Vec<_> = derived
+            .parts
+            .par_iter()
+            .flat_map_iter(|rows| {
+                let mut found = Vec::new();
+                governors.timeouts(rows, world, &mut found);
+                found
+            })
+            .collect();
+        let parts = &derived.parts;
+        outputs
+            .put(schema::DIALOGUES, output::dialogues(parts, &at)?, gone)
+            .await?;
+        outputs
+            .put(schema::ACTIVITY, output::activity(parts, &at)?, gone)
+            .await?;
+        outputs
+            .put(schema::CALLS, output::calls(calls, &at)?, gone)
+            .await?;
+        outputs
+            .put(schema::TIMERS, output::timers(parts, true, &at)?, gone)
+            .await?;
+        outputs
+            .put(schema::WAITING, output::timers(parts, false, &at)?, gone)
+            .await?;
+        outputs
+            .put(schema::TIMEOUTS, output::timeouts(&timeouts, &at)?, gone)
+            .await
+    }
+
+    /// Writes what is known of all conversations.
+    pub async fn finish(&self, outputs: &mut Outputs, world: &World) -> Result<(), DeriveError> {
+        let places: Vec<String> = (0..world.places.len() as u32)
+            .map(|place| world.id(place))
+            .collect();
+        let at = Context {
+            world,
+            ids: &MessageIds::default(),
+            zone: self.compiled.zone,
+            places: &places,
+        };
+        let rows = output::conversations(&at)?;
+        let spec = schema::table(schema::CONVERSATIONS);
+        let all = |batch: &RecordBatch| Ok(BooleanArray::from(vec![true; batch.num_rows()]));
+        store::replace(
+            outputs.table(schema::CONVERSATIONS),
+            spec,
+            rows,
+            &|_| true,
+            &all,
+        )
+        .await
+    }
+}
+
+/// New entries with those that were carried for their conversations (all of them at the end), in
+/// order; and of each such conversation how many were carried.
+fn with_carried(
+    mut entries: Vec<Entry>,
+    is_last: bool,
+    world: &mut World,
+    ids: &mut MessageIds,
+) -> (Vec<Entry>, HashMap<u32, usize>) {
+    let mut is_active = vec![is_last; world.places.len()];
+    for entry in &entries {
+        is_active[entry.place as usize] = true;
+    }
+    let mut carried = HashMap::new();
+    for (number, place) in world.places.iter_mut().enumerate() {
+        if place.carried.is_empty() || !is_active[number] {
+            continue;
+        }
+        carried.insert(number as u32, place.carried.len());
+        for (mut entry, id) in std::mem::take(&mut place.carried) {
+            entry.message = ids.push(&id);
+            entries.push(entry);
+        }
+    }
+    sort(&mut entries, ids);
+    (entries, carried)
+}
+
+/// Puts entries in the order of the law: conversation, msgtime, seq, msgid.
+pub fn sort(entries: &mut [Entry], ids: &MessageIds) {
+    entries.par_sort_unstable_by(|a, b| {
+        let key = |e: &Entry| (e.place, e.at_ms, e.seq);
+        key(a)
+            .cmp(&key(b))
+            .then_with(|| ids.get(a.message).cmp(ids.get(b.message)))
+    });
+}
+
+fn spans(entries: &[Entry]) -> Vec<Range<usize>> {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for end in 1..=entries.len() {
+        if end == entries.len() || entries[end].place != entries[start].place {
+            spans.push(start..end);
+            start = end;
+        }
+    }
+    spans
+}
+
+/// Notes the first and last counted message of each conversation.
+pub fn note_spans(entries: &[Entry], world: &mut World) {
+    for entry in entries {
+        let span = &mut world.places[entry.place as usize].span;
+        let (first, last) = span.unwrap_or((entry.at_ms, entry.at_ms));
+        *span = Some((first.min(entry.at_ms), last.max(entry.at_ms)));
+    }
+}
+
+/// Notes from where on each conversation would be derived again.
+pub fn note_restarts(derived: &Derived, world: &mut World) {
+    for (place, restart) in derived.parts.iter().flat_map(|part| &part.restarts) {
+        world.places[*place as usize].restart = restart.clone();
+    }
+}
