@@ -60,6 +60,9 @@ pub enum Command {
     /// Count metrics.
     #[command(subcommand)]
     Report(Report),
+    /// Rank guides or stores by metrics (排名).
+    #[command(subcommand)]
+    Ranking(Ranking),
     /// List the facts behind one cell of a report, with their messages, and the cell recomputed.
     Explain(ExplainArguments),
     /// List what reports count: keys, names, units and definitions.
@@ -338,6 +341,38 @@ pub struct ReportArguments {
     /// What rows are about in report customers: company, employee or department.
     #[arg(long, value_name = "UNIT")]
     pub per: Option<String>,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Subcommand)]
+pub enum Ranking {
+    /// The best shopping guides (导购).
+    Guides(RankingArguments),
+    /// The best stores (门店).
+    Stores(RankingArguments),
+}
+
+#[derive(Args)]
+pub struct RankingArguments {
+    /// A metric of the report, with the least that qualifies; the first decides, then the next
+    /// (repeatable).
+    #[arg(long, required = true, value_name = "KEY[:MIN]")]
+    pub metric: Vec<String>,
+    /// The first places; all if left out.
+    #[arg(long, value_name = "N")]
+    pub top: Option<u32>,
+    #[command(flatten)]
+    pub days: Days,
+    /// Only this employee, or stores in which he was (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// Only of this department or below (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    /// Only this store (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub store: Vec<String>,
     #[command(flatten)]
     pub out: Out,
 }

@@ -39,6 +39,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Timeouts(options) => ask::timeouts(data, options).await,
         Command::Report(options) => report::report(data, options).await,
+        Command::Ranking(options) => report::ranking(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,
         Command::Metrics(options) => report::metrics(data, options),
         Command::Behaviours(options) => behaviours::behaviours(data, options).await,

@@ -13,6 +13,7 @@ use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_query_api::answer::Table;
 use huicun_query_api::queries::explain::{ExplainParams, explain as ask_explain};
+use huicun_query_api::queries::ranking::{RankingParams, ranking as ask_ranking};
 use huicun_query_api::queries::reports::{
     Progress, Report as Answer, ReportParams, metrics as list_metrics, report as ask_report,
 };
@@ -20,7 +21,7 @@ use serde_json::Value;
 
 use super::ask::{about, say_holes, target, with_as_of, write};
 use super::open_archive;
-use crate::arguments::{ExplainArguments, MetricsArguments, Report, ReportArguments};
+use crate::arguments::{ExplainArguments, MetricsArguments, Ranking, Report, ReportArguments};
 use crate::failure::Failure;
 use crate::output::{About, Format, Language, Target};
 
@@ -45,6 +46,39 @@ pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
     let (zh, en) = kind.titles();
+    let about = about_of(about(zh, en), &mut answer, &target);
+    write(&answer.table, &about, &target)
+}
+
+pub async fn ranking(data: &Path, ranking: Ranking) -> Result<(), Failure> {
+    let (kind, options) = match ranking {
+        Ranking::Guides(options) => (Kind::Guides, options),
+        Ranking::Stores(options) => (Kind::Stores, options),
+    };
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let (bar, progress) = progress();
+    let params = RankingParams {
+        metrics: options.metric,
+        top: options.top,
+        report: ReportParams {
+            from: options.days.from,
+            to: options.days.to,
+            employees: options.employee,
+            departments: options.department,
+            stores: options.store,
+            progress: Some(progress),
+            ..ReportParams::default()
+        },
+    };
+    let answer = ask_ranking(&Scope::local_operator(), kind, &archive, &params).await;
+    bar.finish_and_clear();
+    let mut answer = answer?;
+    say_holes(&answer.as_of, target.language);
+    let (zh, en) = match kind {
+        Kind::Stores => ("门店排名", "Ranking of stores"),
+        _ => ("导购排名", "Ranking of guides"),
+    };
     let about = about_of(about(zh, en), &mut answer, &target);
     write(&answer.table, &about, &target)
 }

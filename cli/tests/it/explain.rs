@@ -30,6 +30,7 @@ fn assert_opens(client: &Client, report: &str, id: &str, named: usize) {
     let parameter = match id {
         "userid" => "employee",
         "department_id" => "department",
+        "chat_id" => "group",
         _ => "store",
     };
     for (unit, row) in rows {
@@ -61,6 +62,7 @@ fn every_cell_of_every_report_opens() {
         ("departments", "department_id"),
         ("guides", "userid"),
         ("stores", "store_id"),
+        ("groups", "chat_id"),
     ] {
         assert_opens(&client, report, id, 3);
     }

@@ -458,3 +458,6 @@ pub fn first_joinings(
     }
     first
 }
+
+#[cfg(test)]
+mod tests;

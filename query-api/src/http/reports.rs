@@ -17,6 +17,7 @@ use crate::answer::Table;
 use crate::queries::QuestionError;
 use crate::queries::archive::AsOf;
 use crate::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
+use crate::queries::ranking::{RankingParams, ranking as ask_ranking};
 use crate::queries::reports::{ReportParams, metrics as list_metrics, report};
 
 /// Rows of a report.
@@ -275,4 +276,65 @@ pub async fn metrics(
         items: list_metrics(kind, &settings).objects(),
         next: None,
     }))
+}
+
+/// The best guides or stores by metrics of their report, in the order of precedence (10.8).
+#[utoipa::path(get, path = "/v1/ranking/{report}", tag = "figures", params(
+    ("report" = String, Path, description = "guides or stores"),
+    ("metric" = Vec<String>, Query, description = "`key` or `key:min`, in the order of precedence; repeatable"),
+    ("top" = Option<u32>, Query, description = "how many places; all if missing"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("employee" = Option<Vec<String>>, Query, description = "only this employee, or units in which he was; repeatable"),
+    ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
+    ("store" = Option<Vec<String>>, Query, description = "only this store; repeatable"),
+), responses(
+    (status = 200, body = RankedRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn ranking(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    mut params: Params,
+) -> Result<Json<RankedRows>, Problem> {
+    let kind: Kind = name
+        .parse()
+        .map_err(|e| Problem::parameter(format!("{e}")))?;
+    let top = params.one("top")?;
+    let question = RankingParams {
+        metrics: params.list("metric"),
+        top: top
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(|_| Problem::parameter("`top` is no number of places"))?,
+        report: ReportParams {
+            from: params.one("from")?,
+            to: params.one("to")?,
+            employees: params.list("employee"),
+            departments: params.list("department"),
+            stores: params.list("store"),
+            ..ReportParams::default()
+        },
+    };
+    params.end()?;
+    let found = ask_ranking(&caller.scope, kind, &api.archive, &question).await?;
+    Ok(Json(RankedRows {
+        items: found.table.objects(),
+        next: None,
+        as_of: found.as_of,
+    }))
+}
+
+/// Rows of a ranking.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct RankedRows {
+    /// The rows with their `place`, best first.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    /// Always null: these answers are whole.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
 }

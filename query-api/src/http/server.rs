@@ -97,6 +97,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(reports::metrics))
         .routes(routes!(routes::behaviours))
         .routes(routes!(routes::get_rules, routes::put_rules))
+        .routes(routes!(reports::ranking))
         .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
         .routes(routes!(routes::put_directory))

@@ -13,6 +13,7 @@ pub mod media;
 pub mod media_list;
 pub mod messages;
 pub mod page;
+pub mod ranking;
 pub mod reports;
 pub mod search;
 pub mod sql;

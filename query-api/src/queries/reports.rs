@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use chrono::{Days, NaiveDate};
 use huicun_engine::access::Scope;
 use huicun_engine::jobs::Facts;
 use huicun_engine::metrics::catalogue::{self, Metric, ValueUnit};
@@ -94,9 +95,13 @@ pub(super) async fn ask(
     // Days are checked before anything is computed.
     archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let facts = archive.facts().await?;
-    let period = archive.period(params.from.as_deref(), params.to.as_deref(), &facts)?;
+    let settings = Settings::of(&facts.rules);
+    let period = match (kind, &params.from, &params.to) {
+        (Kind::Groups, None, None) => window(&settings, archive.zone().day_of(now_ms())),
+        (_, from, to) => archive.period(from.as_deref(), to.as_deref(), &facts)?,
+    };
     Ok(Asked {
-        settings: Settings::of(&facts.rules),
+        settings,
         question: Question {
             by,
             employees: params.employees.clone(),
@@ -108,6 +113,16 @@ pub(super) async fn ask(
         per,
         facts,
     })
+}
+
+/// The last days of `[group_activity]`, today among them.
+fn window(settings: &Settings, today: NaiveDate) -> Period {
+    let days = settings.group_activity.window_days.saturating_sub(1);
+    let from = today.checked_sub_days(Days::new(u64::from(days)));
+    Period {
+        from: from.unwrap_or(today),
+        to: today,
+    }
 }
 
 fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
