@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use huicun_engine::archive::seen::UNNAMED_SOURCE;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory;
+use huicun_engine::jobs::behaviours::losses_of;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::config::Config;
 use huicun_indexer::ingest::import::{Progress, import as import_messages};
