@@ -53,11 +53,17 @@ pub enum Command {
     Conversation(ConversationArguments),
     /// List dialogues (对话) that started in a period.
     Dialogues(DialogueArguments),
+    /// List customers who were not answered in time (超时回复).
+    Timeouts(DialogueArguments),
     /// List behaviours (敏感行为) that the rules recorded, by time; review them.
     Behaviours(BehavioursArguments),
     /// Count metrics.
     #[command(subcommand)]
     Report(Report),
+    /// List the facts behind one cell of a report, with their messages, and the cell recomputed.
+    Explain(ExplainArguments),
+    /// List what reports count: keys, names, units and definitions.
+    Metrics(MetricsArguments),
     /// Run one read-only SELECT over the archive's tables.
     Sql(SqlArguments),
     /// List what of each source is in the archive, what is not, and why.
@@ -283,7 +289,7 @@ pub struct DialogueArguments {
     /// With an employee who was then in this department or below (repeatable).
     #[arg(long, value_name = "ID")]
     pub department: Vec<String>,
-    /// At most this many dialogues; 0 is all.
+    /// At most this many rows; 0 is all.
     #[arg(long, default_value_t = 0)]
     pub limit: usize,
     #[command(flatten)]
@@ -292,8 +298,18 @@ pub struct DialogueArguments {
 
 #[derive(Subcommand)]
 pub enum Report {
-    /// Single-chat metrics per employee.
+    /// Metrics of single chats and groups per employee.
     Employees(ReportArguments),
+    /// The same metrics per department, with everything below.
+    Departments(ReportArguments),
+    /// Metrics of shopping guides (导购) per employee.
+    Guides(ReportArguments),
+    /// Metrics per store (门店).
+    Stores(ReportArguments),
+    /// Metrics of customers for the company, or with --per by employee or department.
+    Customers(ReportArguments),
+    /// Activity of groups (群活跃度); without a period over the last days of the rules.
+    Groups(ReportArguments),
 }
 
 #[derive(Args)]
@@ -306,12 +322,66 @@ pub struct ReportArguments {
     /// Columns, joined with commas; all if left out.
     #[arg(long, value_delimiter = ',', value_name = "KEYS")]
     pub metrics: Vec<String>,
-    /// Only this employee (repeatable).
+    /// Only this employee, or units in which he was (repeatable).
     #[arg(long, value_name = "USERID")]
     pub employee: Vec<String>,
-    /// Only employees of this department or below (repeatable).
+    /// Only employees of this department or below; of departments this one and those below
+    /// (repeatable).
     #[arg(long, value_name = "ID")]
     pub department: Vec<String>,
+    /// Only this store (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub store: Vec<String>,
+    /// Only this group (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub group: Vec<String>,
+    /// What rows are about in report customers: company, employee or department.
+    #[arg(long, value_name = "UNIT")]
+    pub per: Option<String>,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ExplainArguments {
+    /// employees, departments, guides, stores, customers or groups.
+    pub report: String,
+    /// A key that `huicun metrics` lists.
+    pub metric: String,
+    #[command(flatten)]
+    pub days: Days,
+    /// The report's slices: day, week or month.
+    #[arg(long, value_name = "day|week|month")]
+    pub by: Option<String>,
+    /// The slice of the cell, as its column `period` names it; the first if left out.
+    #[arg(long, value_name = "LABEL", requires = "by")]
+    pub slice: Option<String>,
+    /// The row of this employee; the totals row if no row is named.
+    #[arg(long, value_name = "USERID", group = "row")]
+    pub employee: Option<String>,
+    /// The row of this department.
+    #[arg(long, value_name = "ID", group = "row")]
+    pub department: Option<String>,
+    /// The row of this store.
+    #[arg(long, value_name = "ID", group = "row")]
+    pub store: Option<String>,
+    /// The row of this group.
+    #[arg(long, value_name = "ID", group = "row")]
+    pub group: Option<String>,
+    /// What rows are about in report customers: company, employee or department.
+    #[arg(long, value_name = "UNIT")]
+    pub per: Option<String>,
+    /// At most this many facts; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct MetricsArguments {
+    /// Only of this report.
+    pub report: Option<String>,
     #[command(flatten)]
     pub out: Out,
 }

@@ -1,4 +1,4 @@
-//! The commands that ask: search, conversation, dialogues, report, sql, ledger. They ask the same
+//! The commands that ask: search, conversation, dialogues, sql, ledger. They ask the same
 //! questions as HTTP does, in the scope of the local operator.
 
 use std::path::Path;
@@ -10,15 +10,14 @@ use huicun_query_api::queries::conversation::{
     ConversationParams, conversation as ask_conversation,
 };
 use huicun_query_api::queries::dialogues::{DialogueParams, dialogues as ask_dialogues};
-use huicun_query_api::queries::employees::{ReportParams, employees};
 use huicun_query_api::queries::ledger::{LedgerParams, ledger as ask_ledger};
 use huicun_query_api::queries::search::{SearchParams, search as ask_search};
 use huicun_query_api::queries::sql::sql as ask_sql;
+use huicun_query_api::queries::timeouts::{TimeoutParams, timeouts as ask_timeouts};
 
 use super::open_archive;
 use crate::arguments::{
-    ConversationArguments, DialogueArguments, LedgerArguments, Out, Report, SearchArguments,
-    SqlArguments,
+    ConversationArguments, DialogueArguments, LedgerArguments, Out, SearchArguments, SqlArguments,
 };
 use crate::failure::Failure;
 use crate::output::{self, About, Language, Target};
@@ -38,12 +37,11 @@ pub(super) fn about(zh: &str, en: &str) -> About {
     About {
         title_zh: zh.into(),
         title_en: en.into(),
-        notes: Vec::new(),
-        definitions: Vec::new(),
+        ..About::default()
     }
 }
 
-fn with_as_of(mut about: About, as_of: &AsOf, language: Language) -> About {
+pub(super) fn with_as_of(mut about: About, as_of: &AsOf, language: Language) -> About {
     let (label, version) = match language {
         Language::Zh => ("查询时间", "消息表版本"),
         Language::En => ("Asked at", "Version of messages"),
@@ -98,7 +96,7 @@ fn holes(as_of: &AsOf, language: Language) -> Option<(&'static str, String)> {
 }
 
 /// Says on stderr that the period has holes, if it has.
-fn say_holes(as_of: &AsOf, language: Language) {
+pub(super) fn say_holes(as_of: &AsOf, language: Language) {
     if as_of.holes_total.is_some_and(|n| n > 0)
         && let Some((_, told)) = holes(as_of, language)
     {
@@ -110,7 +108,7 @@ fn say_holes(as_of: &AsOf, language: Language) {
     }
 }
 
-fn write(table: &Table, about: &About, target: &Target) -> Result<(), Failure> {
+pub(super) fn write(table: &Table, about: &About, target: &Target) -> Result<(), Failure> {
     Ok(output::write(table, about, target)?)
 }
 
@@ -176,38 +174,21 @@ pub async fn dialogues(data: &Path, options: DialogueArguments) -> Result<(), Fa
     write(&page.into_table(), &about, &target)
 }
 
-pub async fn report(data: &Path, Report::Employees(options): Report) -> Result<(), Failure> {
+pub async fn timeouts(data: &Path, options: DialogueArguments) -> Result<(), Failure> {
     let target = target(&options.out)?;
     let archive = open_archive(data).await?;
-    let params = ReportParams {
+    let params = TimeoutParams {
         from: options.days.from,
         to: options.days.to,
-        by: options.by,
-        metrics: options.metrics,
         employees: options.employee,
         departments: options.department,
+        limit: options.limit,
+        cursor: None,
     };
-    let report = employees(&Scope::local_operator(), &archive, &params).await?;
-    let mut about = about("员工沟通分析", "Employees");
-    let label = match target.language {
-        Language::Zh => "统计时段",
-        Language::En => "Period",
-    };
-    about.notes.push((
-        label.into(),
-        format!("{} – {}", report.period.from, report.period.to),
-    ));
-    say_holes(&report.as_of, target.language);
-    let mut about = with_as_of(about, &report.as_of, target.language);
-    about.definitions = report
-        .metrics
-        .iter()
-        .map(|metric| match target.language {
-            Language::Zh => (metric.zh.to_string(), metric.definition_zh.to_string()),
-            Language::En => (metric.en.to_string(), metric.definition.to_string()),
-        })
-        .collect();
-    write(&report.table, &about, &target)
+    let page = ask_timeouts(&Scope::local_operator(), &archive, &params).await?;
+    say_holes(&page.as_of, target.language);
+    let about = with_as_of(about("超时回复", "Timeouts"), &page.as_of, target.language);
+    write(&page.into_table(), &about, &target)
 }
 
 pub async fn sql(data: &Path, options: SqlArguments) -> Result<(), Failure> {

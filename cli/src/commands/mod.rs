@@ -10,6 +10,7 @@ mod keys;
 mod media;
 mod pull;
 mod quarantine;
+mod report;
 mod rules;
 mod serve;
 mod tape;
@@ -36,8 +37,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Search(options) => ask::search(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
+        Command::Timeouts(options) => ask::timeouts(data, options).await,
+        Command::Report(options) => report::report(data, options).await,
+        Command::Explain(options) => report::explain(data, options).await,
+        Command::Metrics(options) => report::metrics(data, options),
         Command::Behaviours(options) => behaviours::behaviours(data, options).await,
-        Command::Report(options) => ask::report(data, options).await,
         Command::Sql(options) => ask::sql(data, options).await,
         Command::Ledger(options) => ask::ledger(data, options).await,
         Command::Doctor(options) => doctor::doctor(data, config, &options).await,

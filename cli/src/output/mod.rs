@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use huicun_query_api::answer::{Column, Table};
+use serde_json::Value;
 
 mod cell;
 mod csv;
@@ -114,6 +115,10 @@ pub struct About {
     pub notes: Vec<(String, String)>,
     /// Headings and what they count.
     pub definitions: Vec<(String, String)>,
+    /// Rows below the others, in formats for people: all rows as one.
+    pub totals: Vec<Vec<Value>>,
+    /// How deep each row stands in a tree, in formats for people; empty where rows are no tree.
+    pub levels: Vec<u8>,
 }
 
 /// Where an answer goes and how it is dressed.
@@ -242,7 +247,7 @@ pub fn write(table: &Table, about: &About, target: &Target) -> Result<(), Output
         ),
         None => (
             "stdout".to_owned(),
-            to_stdout(table, format, target.language, on_terminal),
+            to_stdout(table, about, format, target.language, on_terminal),
         ),
     };
     match outcome {
@@ -299,8 +304,22 @@ fn format_of(target: &Target, on_terminal: bool) -> Result<Format, OutputError> 
     }
 }
 
+/// The table as people read it: names of a tree indented, the totals below.
+fn for_people(table: &Table, about: &About) -> Table {
+    let mut shown = table.clone();
+    let name = table.columns.iter().position(|column| column.key == "name");
+    for (row, level) in shown.rows.iter_mut().zip(&about.levels) {
+        if let Some(Value::String(name)) = name.and_then(|at| row.get_mut(at)) {
+            name.insert_str(0, &"\u{3000}".repeat(usize::from(*level)));
+        }
+    }
+    shown.rows.extend(about.totals.iter().cloned());
+    shown
+}
+
 fn to_stdout(
     table: &Table,
+    about: &About,
     format: Format,
     language: Language,
     on_terminal: bool,
@@ -312,7 +331,7 @@ fn to_stdout(
     };
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match format {
-        Format::Table => table::write(table, language, n_columns, &mut out),
+        Format::Table => table::write(&for_people(table, about), language, n_columns, &mut out),
         Format::Json => json::write_array(table, &mut out),
         Format::Ndjson => json::write_lines(table, &mut out),
         Format::Csv => csv::write(table, reader, &mut out),
@@ -335,7 +354,7 @@ fn to_file(
 ) -> Result<(), Fault> {
     let mut out = BufWriter::new(file);
     match format {
-        Format::Table => table::write(table, language, None, &mut out)?,
+        Format::Table => table::write(&for_people(table, about), language, None, &mut out)?,
         Format::Json => json::write_array(table, &mut out)?,
         Format::Ndjson => json::write_lines(table, &mut out)?,
         Format::Csv => csv::write(table, Reader::Program, &mut out)?,

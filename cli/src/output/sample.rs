@@ -51,5 +51,6 @@ pub(super) fn about() -> About {
         title_en: "Employees".into(),
         notes: vec![("期间".into(), "2024-10-01".into())],
         definitions: vec![("首次响应".into(), "首次响应的口径".into())],
+        ..About::default()
     }
 }

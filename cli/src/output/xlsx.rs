@@ -27,6 +27,9 @@ const WIDTH_MIN: usize = 8;
 const WIDTH_MAX: usize = 60;
 /// How many rows the widths are taken from: enough to fit, and cheap for a large answer.
 const WIDTH_ROWS_MAX: usize = 10_000;
+/// How deep Excel folds rows, and how far a name is indented.
+const OUTLINE_LEVELS_MAX: usize = 7;
+const INDENT_MAX: u8 = 15;
 /// What the filter's button takes of a heading.
 const FILTER_WIDTH: usize = 3;
 
@@ -37,11 +40,11 @@ pub(super) fn write(
     language: Language,
     out: &mut (impl Write + Send),
 ) -> Result<(), Fault> {
-    check_size(table)?;
+    check_size(table, about)?;
     let mut workbook = Workbook::new();
     let data = workbook.add_worksheet();
     data.set_name(language.pick("数据", "Data"))?;
-    fill_data(data, table, language)?;
+    fill_data(data, table, about, language)?;
     let info = workbook.add_worksheet();
     info.set_name(language.pick("说明", "About"))?;
     fill_about(info, about, language)?;
@@ -52,8 +55,8 @@ pub(super) fn write(
     }
 }
 
-fn check_size(table: &Table) -> Result<(), Fault> {
-    let (n_rows, n_columns) = (table.rows.len(), table.columns.len());
+fn check_size(table: &Table, about: &About) -> Result<(), Fault> {
+    let (n_rows, n_columns) = (table.rows.len() + about.totals.len(), table.columns.len());
     if n_rows > ROWS_MAX {
         return Err(Fault::TooManyRows {
             n_rows,
@@ -96,6 +99,23 @@ impl Looks {
             seconds: Format::new().set_num_format("[hh]:mm:ss"),
             instant: Format::new().set_num_format("yyyy-mm-dd hh:mm:ss.000"),
             missing: Format::new().set_align(FormatAlign::Right),
+        }
+    }
+}
+
+impl Looks {
+    /// The same in bold, under a line.
+    fn bold(self) -> Self {
+        let bold = |format: Format| format.set_bold().set_border_top(FormatBorder::Thin);
+        Self {
+            heading: self.heading,
+            text: bold(self.text),
+            quoted: bold(self.quoted),
+            number: bold(self.number),
+            ratio: bold(self.ratio),
+            seconds: bold(self.seconds),
+            instant: bold(self.instant),
+            missing: bold(self.missing),
         }
     }
 }
@@ -156,7 +176,12 @@ fn excel_days(instant: &str) -> Option<f64> {
     Some((local - epoch).num_milliseconds() as f64 / 86_400_000.0)
 }
 
-fn fill_data(sheet: &mut Worksheet, table: &Table, language: Language) -> Result<(), XlsxError> {
+fn fill_data(
+    sheet: &mut Worksheet,
+    table: &Table,
+    about: &About,
+    language: Language,
+) -> Result<(), XlsxError> {
     let looks = Looks::new();
     for (at, column) in (0u16..).zip(&table.columns) {
         let heading = language.heading(column);
@@ -174,9 +199,78 @@ fn fill_data(sheet: &mut Worksheet, table: &Table, language: Language) -> Result
             )?;
         }
     }
+    fill_totals(sheet, table, about, language)?;
+    outline(sheet, table, about, &looks)?;
     sheet.set_freeze_panes(1, 0)?;
     if let Some(last) = table.columns.len().checked_sub(1) {
         sheet.autofilter(0, 0, table.rows.len() as u32, last as u16)?;
+    }
+    Ok(())
+}
+
+/// All rows as one, below the others and outside of the filter.
+fn fill_totals(
+    sheet: &mut Worksheet,
+    table: &Table,
+    about: &About,
+    language: Language,
+) -> Result<(), XlsxError> {
+    let looks = Looks::new().bold();
+    let first = table.rows.len() as u32 + 1;
+    for (row_at, row) in (first..).zip(&about.totals) {
+        for (at, (column, value)) in (0u16..).zip(table.columns.iter().zip(row)) {
+            put(
+                sheet,
+                row_at,
+                at,
+                content(value, column.kind, language),
+                &looks,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Rows of a tree: names indented, and grouped so that what is below can be folded away.
+fn outline(
+    sheet: &mut Worksheet,
+    table: &Table,
+    about: &About,
+    looks: &Looks,
+) -> Result<(), XlsxError> {
+    let Some(name) = table.columns.iter().position(|c| c.key == "name") else {
+        return Ok(());
+    };
+    let n_levels = usize::from(about.levels.iter().copied().max().unwrap_or(0));
+    for level in 1..=n_levels.min(OUTLINE_LEVELS_MAX) {
+        let is_below = |at: usize| usize::from(about.levels[at]) >= level;
+        let mut at = 0;
+        while at < about.levels.len() {
+            let end = (at..about.levels.len())
+                .find(|row| !is_below(*row))
+                .unwrap_or(about.levels.len());
+            if end > at {
+                sheet.group_rows(at as u32 + 1, end as u32)?;
+            }
+            at = end + 1;
+        }
+    }
+    sheet.group_symbols_above(n_levels > 0);
+    for (at, level) in about
+        .levels
+        .iter()
+        .enumerate()
+        .filter(|(_, level)| **level > 0)
+    {
+        if let Some(Value::String(text)) = table.rows.get(at).and_then(|row| row.get(name)) {
+            let look = if looks_like_formula(text) {
+                &looks.quoted
+            } else {
+                &looks.text
+            };
+            let look = look.clone().set_indent((*level).min(INDENT_MAX));
+            sheet.write_string_with_format(at as u32 + 1, name as u16, fitting(text), &look)?;
+        }
     }
     Ok(())
 }
@@ -323,6 +417,25 @@ mod tests {
         let mut part = parts(&sample::table(), Language::En);
         assert!(part("xl/workbook.xml").contains("\"About\""));
         assert!(part("xl/sharedStrings.xml").contains("First reply"));
+    }
+
+    #[test]
+    fn totals_stand_below_the_rows_and_a_tree_folds() {
+        let table = sample::table();
+        let about = About {
+            totals: vec![table.rows[0].clone()],
+            levels: vec![0, 1],
+            ..sample::about()
+        };
+        let mut bytes = Vec::new();
+        write(&table, &about, Language::Zh, &mut bytes).unwrap();
+        let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut sheet = String::new();
+        let mut part = zip.by_name("xl/worksheets/sheet1.xml").unwrap();
+        part.read_to_string(&mut sheet).unwrap();
+        assert_eq!(number(&sheet, "B4"), 12.0);
+        let filter = sheet.split("<autoFilter").nth(1).unwrap();
+        assert!(filter.contains("3\""), "the filter leaves the totals out");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 )]
 
 mod docs;
+mod explain;
 mod faults;
 mod formats;
 mod http;

@@ -1,8 +1,8 @@
-//! What is computed from messages, directory and rules: dialogues, replies, and the facts that
-//! reports count. Each job calls the functions of `huicun-semantics`, which are the law.
+//! What is computed from messages, directory and rules: derived tables, brought forward step by
+//! step, and the facts that reports read from them. Each job calls the functions of
+//! `huicun-semantics`, which are the law.
 
 pub mod behaviours;
-pub mod conversations;
 pub mod derive;
 pub mod facts;
 pub mod names;

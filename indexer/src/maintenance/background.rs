@@ -10,6 +10,8 @@ use huicun_engine::archive::Home;
 use huicun_engine::archive::compact::compact;
 use huicun_engine::archive::vacuum::KEEP_USUAL;
 use huicun_engine::archive::verify::Report;
+use huicun_engine::jobs::derive::{Derivation, Watch, bring_forward};
+use huicun_engine::state::State;
 use huicun_semantics::time::Zone;
 
 use super::scrub::scrub;
@@ -37,6 +39,8 @@ pub struct MaintenanceStatus {
     pub vacuumed_at_ms: AtomicU64,
     /// Files that vacuums deleted since the start.
     pub n_files_deleted: AtomicU64,
+    /// The last time that derived tables changed.
+    pub derived_at_ms: AtomicU64,
     /// Files that the scrubber verified since the start.
     pub n_files_scrubbed: AtomicU64,
     /// The end of the scrubber's last whole round.
@@ -108,6 +112,18 @@ async fn turn(home: &Home, zone: &Zone, status: &MaintenanceStatus, due: &mut Du
             Err(error) => errors.push(format!("vacuum: {error}")),
         }
     }
+    match forward(home).await {
+        Ok(done) if done != Derivation::default() => {
+            stamp(&status.derived_at_ms);
+            tracing::debug!(
+                is_rebuild = done.is_rebuild,
+                n_conversations = done.n_conversations,
+                "derived tables are brought forward"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => errors.push(format!("deriving figures: {error}")),
+    }
     let slice = scrub(home, SCRUB_BYTES).await;
     note_slice(status, &slice.report, slice.is_end_of_round);
     for error in &errors {
@@ -118,6 +134,19 @@ async fn turn(home: &Home, zone: &Zone, status: &MaintenanceStatus, due: &mut Du
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
     *last = errors.pop();
+}
+
+/// Brings the derived tables forward, so that who asks finds them so.
+async fn forward(home: &Home) -> Result<Derivation, Box<dyn std::error::Error + Send + Sync>> {
+    let home = home.clone();
+    let runtime = tokio::runtime::Handle::current();
+    // On a thread of its own: it computes for long.
+    tokio::task::spawn_blocking(move || {
+        let (_, rules) = State::open(&home.state())?.rules()?;
+        let done = runtime.block_on(bring_forward(&home, &rules, &Watch::NOBODY));
+        Ok(done?.1)
+    })
+    .await?
 }
 
 fn stamp(at: &AtomicU64) {

@@ -1,6 +1,8 @@
 //! Building anew what is derived from the tables; nothing is lost by deleting it.
 
 use huicun_engine::archive::{Home, HomeError, TableError, messages};
+use huicun_engine::jobs::derive::{self, DeriveError, Watch};
+use huicun_engine::state::{State, StateError};
 
 use crate::index::{IndexError, follow};
 
@@ -13,6 +15,12 @@ pub enum MendError {
     /// The table could not be read.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The figures could not be derived.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The index could not be built.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -42,5 +50,15 @@ pub async fn reindex(home: &Home) -> Result<Mended, MendError> {
 
 /// Builds everything derived anew. This is the list: what becomes derived joins it.
 pub async fn rebuild(home: &Home) -> Result<Vec<Mended>, MendError> {
-    Ok(vec![reindex(home).await?])
+    Ok(vec![reindex(home).await?, figures(home).await?])
+}
+
+/// Derives dialogues, timeouts and what else reports read anew.
+async fn figures(home: &Home) -> Result<Mended, MendError> {
+    let (_, rules) = State::open(&home.state())?.rules()?;
+    let (_, done) = derive::rebuild(home, &rules, &Watch::NOBODY).await?;
+    Ok(Mended {
+        name: "derived_tables",
+        n: done.n_messages,
+    })
 }

@@ -9,6 +9,7 @@ pub mod media;
 pub mod metrics;
 pub mod params;
 pub mod problem;
+pub mod reports;
 pub mod routes;
 pub mod server;
 

@@ -21,10 +21,10 @@ use crate::queries::archive::{AsOf, now_ms};
 use crate::queries::behaviours::{BehaviourItem, BehaviourParams, behaviours as ask_behaviours};
 use crate::queries::conversation::{ConversationParams, conversation};
 use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
-use crate::queries::employees::{ReportParams, employees};
 use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
 use crate::queries::messages::MessageItem;
 use crate::queries::search::{MessagePage, SearchParams, search as ask_search};
+use crate::queries::timeouts::{TimeoutItem, TimeoutParams, timeouts as ask_timeouts};
 use crate::queries::{QuestionError, sql as sql_question};
 
 /// A page of messages.
@@ -191,41 +191,50 @@ pub async fn dialogues(
     }))
 }
 
-/// Metrics per employee, and per day, week or month with `by`.
-#[utoipa::path(get, path = "/v1/reports/employees", tag = "figures", params(
+/// A page of timeouts.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct TimeoutList {
+    /// The timeouts.
+    items: Vec<TimeoutItem>,
+    /// Give it as `cursor` for the next page; null at the end.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+/// Timeouts that fired in a period, by time.
+#[utoipa::path(get, path = "/v1/timeouts", tag = "figures", params(
     ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
     ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
-    ("by" = Option<String>, Query, description = "day, week or month"),
-    ("metrics" = Option<String>, Query, description = "keys joined with commas; all if missing"),
-    ("employee" = Option<Vec<String>>, Query, description = "repeatable"),
+    ("employee" = Option<Vec<String>>, Query, description = "that name this employee; repeatable"),
     ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
+    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
 ), responses(
-    (status = 200, body = RowList),
+    (status = 200, body = TimeoutList),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
 ), security(("token" = [])))]
-pub async fn report_employees(
+pub async fn timeouts(
     State(api): State<Arc<Api>>,
     caller: Caller,
     mut params: Params,
-) -> Result<Json<RowList>, Problem> {
-    let metrics = params.one("metrics")?.unwrap_or_default();
-    let question = ReportParams {
+) -> Result<Json<TimeoutList>, Problem> {
+    let question = TimeoutParams {
         from: params.one("from")?,
         to: params.one("to")?,
-        by: params.one("by")?,
-        metrics: metrics
-            .split(',')
-            .map(str::trim)
-            .filter(|m| !m.is_empty())
-            .map(String::from)
-            .collect(),
         employees: params.list("employee"),
         departments: params.list("department"),
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
     };
     params.end()?;
-    let report = employees(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(RowList::of(&report.table, report.as_of)))
+    let page = ask_timeouts(&caller.scope, &api.archive, &question).await?;
+    Ok(Json(TimeoutList {
+        items: page.items,
+        next: page.next,
+        as_of: page.as_of,
+    }))
 }
 
 /// A page of the ledger.

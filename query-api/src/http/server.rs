@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, media, metrics, routes};
+use super::{auth, callback, health, media, metrics, reports, routes};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -86,7 +86,15 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::search))
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
-        .routes(routes!(routes::report_employees))
+        .routes(routes!(routes::timeouts))
+        .routes(routes!(reports::report_employees))
+        .routes(routes!(reports::report_departments))
+        .routes(routes!(reports::report_guides))
+        .routes(routes!(reports::report_stores))
+        .routes(routes!(reports::report_customers))
+        .routes(routes!(reports::report_groups))
+        .routes(routes!(reports::explain))
+        .routes(routes!(reports::metrics))
         .routes(routes!(routes::behaviours))
         .routes(routes!(routes::get_rules, routes::put_rules))
         .routes(routes!(routes::ledger))

@@ -8,6 +8,7 @@ use huicun_engine::archive::ledger::Ledger;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory::{Directory, store};
 use huicun_engine::jobs::Facts;
+use huicun_engine::jobs::derive::Watch;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_engine::state::lost_media::{LostMedia, lost_media};
@@ -70,6 +71,11 @@ impl Archive {
         &self.home
     }
 
+    /// The rules in force.
+    pub fn rules(&self) -> Result<Rules, QuestionError> {
+        Ok(self.state()?.rules()?.1)
+    }
+
     /// The company's zone.
     pub fn zone(&self) -> Zone {
         self.zone
@@ -129,7 +135,8 @@ impl Archive {
         let home = self.home.clone();
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
-            let facts = Arc::new(runtime.block_on(Facts::compute(&home, &rules))?);
+            let facts =
+                Arc::new(runtime.block_on(Facts::current(&home, &rules, &Watch::NOBODY))?);
             *known = Some(Arc::clone(&facts));
             Ok(facts)
         })
@@ -211,16 +218,13 @@ impl Archive {
         to: Option<&str>,
         facts: &Facts,
     ) -> Result<Period, QuestionError> {
-        let first = facts.dialogues.iter().map(|d| d.started_ms).min();
-        let last = facts.dialogues.iter().map(|d| d.ended_ms).max();
+        let days = facts.snapshot.days();
         let today = self.zone.day_of(now_ms());
         let (from, to) = (
             from.map(parse_day).transpose()?,
             to.map(parse_day).transpose()?,
         );
-        let first = first.map_or(today, |ms| self.zone.day_of(ms));
-        let last = last.map_or(today, |ms| self.zone.day_of(ms));
-        let (from, to) = ends(from, to, (first, last));
+        let (from, to) = ends(from, to, days.unwrap_or((today, today)));
         if to < from {
             return Err(QuestionError::Parameter(format!(
                 "the period ends on {to}, before it begins on {from}"

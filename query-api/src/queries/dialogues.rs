@@ -1,11 +1,13 @@
 //! Dialogues (对话, semantics 3): one row per stretch of a conversation with a customer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use arrow::array::{Array, AsArray, Int64Array, ListArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use huicun_engine::access::Scope;
 use huicun_engine::jobs::Facts;
-use huicun_engine::jobs::facts::Dialogue;
-use huicun_semantics::dialogue::Side;
+use huicun_engine::jobs::derive::schema::DIALOGUES;
+use huicun_semantics::time::Zone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -82,38 +84,53 @@ pub async fn dialogues(
         .iter()
         .flat_map(|id| facts.directory.departments_below(id))
         .collect();
-    let mut found: Vec<(i64, &str, &Dialogue)> = facts
-        .dialogues
-        .iter()
-        .filter(|d| from_ms.is_none_or(|from| d.started_ms >= from))
-        .filter(|d| to_ms.is_none_or(|to| d.started_ms < to))
-        .map(|d| (d.started_ms, facts.conversation(d).id.as_str(), d))
-        .collect();
-    found.sort_by_key(|(at, conversation, d)| (*at, *conversation, d.entries.start));
-    let mut items = Vec::new();
+    let zone = archive.zone();
+    // Rows are in order within a day, and days in order.
+    let from_ms_wanted = after.as_ref().map_or(from_ms, |place| Some(place.first));
+    let (from_day, to_day) = (
+        from_ms_wanted.map(|ms| zone.day_of(ms)),
+        to_ms.map(|ms| zone.day_of(ms - 1)),
+    );
+    let is_wanted_day = |day: chrono::NaiveDate| {
+        from_day.is_none_or(|from| day >= from) && to_day.is_none_or(|to| day <= to)
+    };
+    let batches = facts.snapshot.rows(DIALOGUES, is_wanted_day).await?;
+    // Rooms are looked up only for those who do not see everything.
+    let rooms = match scope.employees() {
+        Some(_) => facts.snapshot.room_people().await?,
+        None => HashMap::new(),
+    };
+    let mut items: Vec<(Place, DialogueItem)> = Vec::new();
     let mut next = None;
-    for (at, conversation, dialogue) in found {
-        // The first message's seq: what stays the same while other messages arrive.
-        let order = facts.archive.entries[dialogue.entries.start].counted.seq;
-        if let Some(after) = &after
-            && (at, conversation, order) <= (after.first, after.text.as_str(), after.second)
-        {
-            continue;
+    'all: for batch in &batches {
+        let rows = Rows::of(batch);
+        for row in 0..batch.num_rows() {
+            let place = rows.place(row);
+            let is_after = after.as_ref().is_none_or(|after| {
+                (place.first, place.text.as_str(), place.second)
+                    > (after.first, after.text.as_str(), after.second)
+            });
+            if !is_after {
+                continue;
+            }
+            let item = rows.item(row, zone);
+            if !is_wanted(
+                scope,
+                &facts,
+                params,
+                &departments,
+                &rooms,
+                place.first,
+                &item,
+            ) {
+                continue;
+            }
+            if params.limit != 0 && items.len() == params.limit {
+                next = items.last().map(|(place, _)| place.to_token());
+                break 'all;
+            }
+            items.push((place, item));
         }
-        let employees = people(&facts, dialogue, Side::Employee);
-        if !is_wanted(scope, &facts, params, &departments, dialogue, &employees) {
-            continue;
-        }
-        if params.limit != 0 && items.len() == params.limit {
-            next = items.last().map(|(place, _): &(Place, _)| place.to_token());
-            break;
-        }
-        let place = Place {
-            first: at,
-            second: order,
-            text: conversation.to_string(),
-        };
-        items.push((place, item(archive, &facts, dialogue, employees)));
     }
     let as_of = archive
         .as_of_period(
@@ -130,22 +147,81 @@ pub async fn dialogues(
     })
 }
 
-/// In a single chat both of the pair always, in a group those who spoke (contract).
-fn people(facts: &Facts, dialogue: &Dialogue, side: Side) -> Vec<String> {
-    let of_pair = match side {
-        Side::Employee => facts.employee_of(dialogue.conversation),
-        Side::Customer => facts.customer_of(dialogue.conversation),
-    };
-    let numbers = match of_pair {
-        Some(one) => vec![one],
-        None => facts.speakers(dialogue, side),
-    };
-    let mut names: Vec<String> = numbers
-        .into_iter()
-        .map(|n| facts.archive.people.name(n).to_string())
-        .collect();
-    names.sort_unstable();
-    names
+/// The columns of a batch of dialogues.
+struct Rows<'a> {
+    id: &'a StringArray,
+    conversation: &'a StringArray,
+    kind: &'a StringArray,
+    started: &'a [i64],
+    ended: &'a [i64],
+    first_seq: &'a [i64],
+    opened_by: &'a StringArray,
+    employees: &'a ListArray,
+    customers: &'a ListArray,
+    n_employee: &'a [i64],
+    n_customer: &'a [i64],
+    first_reply: &'a Int64Array,
+}
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .expect("derived tables are read with all their columns")
+        };
+        let text = |name: &str| column(name).as_string::<i32>();
+        let integer = |name: &str| column(name).as_primitive::<Int64Type>();
+        let instant = |name: &str| column(name).as_primitive::<TimestampMicrosecondType>();
+        Self {
+            id: text("dialogue_id"),
+            conversation: text("conversation"),
+            kind: text("kind"),
+            started: instant("started_at").values(),
+            ended: instant("ended_at").values(),
+            first_seq: integer("first_seq").values(),
+            opened_by: text("opened_by"),
+            employees: column("employees").as_list(),
+            customers: column("customers").as_list(),
+            n_employee: integer("employee_messages").values(),
+            n_customer: integer("customer_messages").values(),
+            first_reply: integer("first_reply_ms"),
+        }
+    }
+
+    /// Where a row stands. The first message's seq stays the same while other messages arrive.
+    fn place(&self, row: usize) -> Place {
+        Place {
+            first: self.started[row] / 1000,
+            second: self.first_seq[row],
+            text: self.conversation.value(row).to_string(),
+        }
+    }
+
+    fn item(&self, row: usize, zone: Zone) -> DialogueItem {
+        let people = |list: &ListArray| -> Vec<String> {
+            let ids = list.value(row);
+            let ids = ids.as_string::<i32>();
+            ids.iter().flatten().map(String::from).collect()
+        };
+        let first_reply = self
+            .first_reply
+            .is_valid(row)
+            .then(|| self.first_reply.value(row));
+        DialogueItem {
+            dialogue_id: self.id.value(row).to_string(),
+            conversation: self.conversation.value(row).to_string(),
+            kind: self.kind.value(row).to_string(),
+            started_at: zone.rfc3339_ms(self.started[row] / 1000),
+            ended_at: zone.rfc3339_ms(self.ended[row] / 1000),
+            opened_by: self.opened_by.value(row).to_string(),
+            employees: people(self.employees),
+            customers: people(self.customers),
+            employee_messages: self.n_employee[row] as u32,
+            customer_messages: self.n_customer[row] as u32,
+            first_reply_seconds: first_reply.map(|ms| ms as f64 / 1000.0),
+        }
+    }
 }
 
 fn is_wanted(
@@ -153,64 +229,46 @@ fn is_wanted(
     facts: &Facts,
     params: &DialogueParams,
     departments: &BTreeSet<String>,
-    dialogue: &Dialogue,
-    employees: &[String],
+    rooms: &HashMap<String, Vec<String>>,
+    started_ms: i64,
+    item: &DialogueItem,
 ) -> bool {
-    let is_visible = is_visible(scope, facts, dialogue, employees);
+    let employees = &item.employees;
     let by_employee =
         params.employees.is_empty() || employees.iter().any(|id| params.employees.contains(id));
     let by_department = departments.is_empty()
         || employees
             .iter()
-            .any(|id| facts.directory.was_in(id, departments, dialogue.started_ms));
-    is_visible && by_employee && by_department
+            .any(|id| facts.directory.was_in(id, departments, started_ms));
+    let at = (item.conversation.as_str(), started_ms);
+    by_employee && by_department && is_visible(scope, facts, rooms, at, employees)
 }
 
 /// As a message of its conversation: an employee of the pair, or one who spoke or received in the
 /// group or was its member, is in scope.
-fn is_visible(scope: &Scope, facts: &Facts, dialogue: &Dialogue, employees: &[String]) -> bool {
+pub(super) fn is_visible(
+    scope: &Scope,
+    facts: &Facts,
+    rooms: &HashMap<String, Vec<String>>,
+    (conversation, at_ms): (&str, i64),
+    employees: &[String],
+) -> bool {
     let Some(visible) = scope.employees() else {
         return true;
     };
     if employees.iter().any(|id| visible.contains(id)) {
         return true;
     }
-    let in_room = facts.archive.room_employees.get(&dialogue.conversation);
-    let took_part = in_room
-        .into_iter()
-        .flatten()
-        .any(|id| visible.contains(facts.archive.people.name(*id)));
-    took_part || {
-        let room = &facts.conversation(dialogue).id;
-        visible.iter().any(|id| {
-            facts
-                .directory
-                .memberships_of(id)
-                .any(|(chat, interval)| chat == room && interval.contains(dialogue.started_ms))
-        })
+    let in_room = rooms.get(conversation);
+    if in_room.into_iter().flatten().any(|id| visible.contains(id)) {
+        return true;
     }
-}
-
-fn item(
-    archive: &Archive,
-    facts: &Facts,
-    dialogue: &Dialogue,
-    employees: Vec<String>,
-) -> DialogueItem {
-    let place = facts.conversation(dialogue);
-    DialogueItem {
-        dialogue_id: facts.dialogue_id(dialogue),
-        conversation: place.id.clone(),
-        kind: place.kind.as_str().to_string(),
-        started_at: archive.zone().rfc3339_ms(dialogue.started_ms),
-        ended_at: archive.zone().rfc3339_ms(dialogue.ended_ms),
-        opened_by: dialogue.opened_by.as_str().to_string(),
-        customers: people(facts, dialogue, Side::Customer),
-        employees,
-        employee_messages: dialogue.n_employee,
-        customer_messages: dialogue.n_customer,
-        first_reply_seconds: dialogue.first_reply_ms().map(|ms| ms as f64 / 1000.0),
-    }
+    visible.iter().any(|id| {
+        facts
+            .directory
+            .memberships_of(id)
+            .any(|(chat, interval)| chat == conversation && interval.contains(at_ms))
+    })
 }
 
 impl DialoguePage {

@@ -3,7 +3,7 @@
 use huicun_engine::archive::ledger::LedgerError;
 use huicun_engine::archive::{HomeError, TableError};
 use huicun_engine::directory::DirectoryError;
-use huicun_engine::jobs::facts::FactsError;
+use huicun_engine::jobs::derive::DeriveError;
 use huicun_engine::metrics::UnknownMetric;
 use huicun_engine::state::StateError;
 use huicun_engine::tables::SqlError;
@@ -49,7 +49,10 @@ pub enum QuestionError {
     Index(#[from] IndexError),
     /// Facts could not be computed.
     #[error(transparent)]
-    Facts(#[from] FactsError),
+    Facts(#[from] DeriveError),
+    /// Facts of a report could not be read.
+    #[error(transparent)]
+    Source(#[from] huicun_engine::metrics::source::SourceError),
     /// Behaviours could not be found.
     #[error(transparent)]
     Behaviours(#[from] huicun_engine::jobs::behaviours::BehavioursError),

@@ -30,6 +30,8 @@ pub async fn sql(
     }
     let tables = tables::open(archive.home()).await?;
     let ctx = tables.session().await?;
+    let facts = archive.facts().await?;
+    facts.snapshot.register(&ctx).await?;
     let (schema, batches) = tables::query(&ctx, statement, bytes_max).await?;
     let columns = schema
         .fields()

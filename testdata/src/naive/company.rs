@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
+use super::behaviour::Watch;
 use super::conversation::{Conversation, Kind, Role};
 use super::directory::Directory;
 use super::json::{parse_line, seq_number};
 use super::message::Message;
+use super::period::Period;
 use super::rules::Rules;
 use super::text;
 
@@ -18,6 +20,7 @@ pub struct Company {
     pub(super) directory: Directory,
     pub(super) rules: Rules,
     msgids: HashSet<String>,
+    pub(super) watch: Watch,
     /// Everyone who spoke or received in a room.
     voices: BTreeMap<String, BTreeSet<String>>,
     import_base: u64,
@@ -58,12 +61,16 @@ impl Company {
             voices.insert(message.from.clone());
             voices.extend(std::mem::take(&mut message.to));
         }
+        self.watch.take_message(&message, &self.rules);
         self.messages.push(message);
     }
 
     /// Adds or replaces one row of a directory table, by its key.
     pub fn add_directory_row(&mut self, table: &str, row: &Value) {
         self.directory.add_row(table, row);
+        if table == "relations" {
+            self.watch.take_relation(row, &self.rules);
+        }
     }
 
     /// The rules in force, to be changed at will.
@@ -102,6 +109,45 @@ impl Company {
             Conversation::Room(_) => Kind::GroupInternal,
             Conversation::Pair(a, b) => Kind::of_pair(self.role_of(a), self.role_of(b)),
         }
+    }
+
+    /// The employee of a single external chat; None for every other conversation.
+    pub(super) fn employee_of_pair<'a>(&self, conversation: &'a Conversation) -> Option<&'a str> {
+        let Conversation::Pair(a, b) = conversation else {
+            return None;
+        };
+        match Kind::of_pair(self.role_of(a), self.role_of(b)) {
+            Kind::SingleExternal if self.role_of(a) == Role::Employee => Some(a),
+            Kind::SingleExternal => Some(b),
+            _ => None,
+        }
+    }
+
+    /// The external rooms that exist at an instant.
+    pub(super) fn external_rooms_at(&self, at: i64) -> BTreeSet<&str> {
+        let mut rooms = self.external_rooms();
+        rooms.retain(|room| self.directory.room_exists_at(room, at));
+        rooms
+    }
+
+    /// "As of the end" of a period: its last millisecond, or now if that is earlier (semantics 1).
+    pub(super) fn end_of(&self, period: Period) -> i64 {
+        let end = period.last_ms(self.rules.zone);
+        self.rules.now_ms.map_or(end, |now| end.min(now))
+    }
+
+    /// Every employee id that the archive or the directory names.
+    pub(super) fn every_employee_id(&self) -> BTreeSet<String> {
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for message in &self.messages {
+            ids.insert(message.from.clone());
+            ids.extend(message.to.iter().cloned());
+        }
+        ids.extend(self.voices.values().flatten().cloned());
+        ids.retain(|id| !id.is_empty() && self.role_of(id) == Role::Employee);
+        let known = self.directory.every_employee_id();
+        ids.extend(known.into_iter().map(str::to_owned));
+        ids
     }
 
     /// Whether an id takes part in a conversation, seen at an instant.

@@ -8,15 +8,19 @@ use super::closing::is_closing_phrase;
 use super::company::Company;
 use super::conversation::{Conversation, Kind, Role};
 use super::message::Message;
+use super::number::seconds;
 use super::period::{Period, day_of, rfc3339};
 use super::rules::{ReplyFrom, Rules};
+
+/// Counted messages in order, each with the role of its sender.
+pub(super) type Said<'a> = Vec<(Role, &'a Message)>;
 
 /// One stretch of an external conversation: its counted messages in order, never none.
 #[derive(Debug)]
 pub(super) struct Dialogue<'a> {
     pub(super) conversation: Conversation,
     pub(super) kind: Kind,
-    pub(super) messages: Vec<(Role, &'a Message)>,
+    pub(super) messages: Said<'a>,
 }
 
 impl Dialogue<'_> {
@@ -43,28 +47,9 @@ impl Dialogue<'_> {
         self.n_messages(Role::Employee) > 0 && self.n_messages(Role::Customer) > 0
     }
 
-    /// The reply intervals of all customer turns that have a reply, in milliseconds, in order.
-    pub(super) fn reply_intervals(&self, from: ReplyFrom) -> Vec<i64> {
-        let mut intervals = Vec::new();
-        let mut turn: Option<(i64, i64)> = None; // its first and last message
-        for (role, message) in &self.messages {
-            match role {
-                Role::Customer => {
-                    let first = turn.map_or(message.at, |(first, _)| first);
-                    turn = Some((first, message.at));
-                }
-                Role::Employee => {
-                    if let Some((first, last)) = turn.take() {
-                        intervals.push(match from {
-                            ReplyFrom::First => message.at - first,
-                            ReplyFrom::Last => message.at - last,
-                        });
-                    }
-                }
-                Role::Robot => {}
-            }
-        }
-        intervals
+    /// From when and to when it took, for every customer turn that has a reply, in order.
+    pub(super) fn replies(&self, from: ReplyFrom) -> Vec<(i64, i64)> {
+        replies(&self.messages, from)
     }
 
     /// Who is named on a side: both of a pair always, in a group those who spoke.
@@ -86,8 +71,8 @@ impl Dialogue<'_> {
 }
 
 impl Company {
-    /// All dialogues of all external conversations, by conversation, then in order.
-    pub(super) fn all_dialogues(&self) -> Vec<Dialogue<'_>> {
+    /// Every external conversation with its counted messages, in order.
+    pub(super) fn external_conversations(&self) -> Vec<(Conversation, Kind, Said<'_>)> {
         let external = self.external_rooms();
         let mut by_conversation: BTreeMap<Conversation, Vec<&Message>> = BTreeMap::new();
         for message in &self.messages {
@@ -100,19 +85,30 @@ impl Company {
                 }
             }
         }
-        let mut dialogues = Vec::new();
+        let mut conversations = Vec::new();
         for (conversation, mut messages) in by_conversation {
             let kind = self.kind_of(&conversation, &external);
-            let gap_minutes = match kind {
-                Kind::SingleExternal => self.rules.single_gap_minutes,
-                Kind::GroupExternal => self.rules.group_gap_minutes,
-                _ => continue,
-            };
+            if !matches!(kind, Kind::SingleExternal | Kind::GroupExternal) {
+                continue;
+            }
             sort_in_conversation(&mut messages);
             let messages = messages
                 .into_iter()
                 .map(|message| (self.role_of(&message.from), message))
                 .collect();
+            conversations.push((conversation, kind, messages));
+        }
+        conversations
+    }
+
+    /// All dialogues of all external conversations, by conversation, then in order.
+    pub(super) fn all_dialogues(&self) -> Vec<Dialogue<'_>> {
+        let mut dialogues = Vec::new();
+        for (conversation, kind, messages) in self.external_conversations() {
+            let gap_minutes = match kind {
+                Kind::SingleExternal => self.rules.single_gap_minutes,
+                _ => self.rules.group_gap_minutes,
+            };
             for stretch in cut(messages, gap_minutes * 60_000, &self.rules) {
                 dialogues.push(Dialogue {
                     conversation: conversation.clone(),
@@ -143,7 +139,7 @@ impl Company {
 
     fn dialogue_row(&self, dialogue: &Dialogue<'_>) -> Value {
         let zone = self.rules.zone;
-        let intervals = dialogue.reply_intervals(self.rules.reply_from);
+        let first = dialogue.replies(self.rules.reply_from).first().copied();
         let opened_by = match dialogue.opened_by() {
             Role::Customer => "customer",
             _ => "employee",
@@ -158,9 +154,33 @@ impl Company {
             "customers": dialogue.named(Role::Customer, self),
             "employee_messages": dialogue.n_messages(Role::Employee),
             "customer_messages": dialogue.n_messages(Role::Customer),
-            "first_reply_seconds": intervals.first().map(|ms| *ms as f64 / 1000.0),
+            "first_reply_seconds": first.map(|reply| seconds(self.interval(reply).clock_ms)),
         })
     }
+}
+
+/// The replies in a run of messages: of a dialogue, or of somebody's view of one (semantics 4).
+pub(super) fn replies(messages: &[(Role, &Message)], from: ReplyFrom) -> Vec<(i64, i64)> {
+    let mut replies = Vec::new();
+    let mut turn: Option<(i64, i64)> = None; // its first and last message
+    for (role, message) in messages {
+        match role {
+            Role::Customer => {
+                let first = turn.map_or(message.at, |(first, _)| first);
+                turn = Some((first, message.at));
+            }
+            Role::Employee => {
+                if let Some((first, last)) = turn.take() {
+                    replies.push(match from {
+                        ReplyFrom::First => (first, message.at),
+                        ReplyFrom::Last => (last, message.at),
+                    });
+                }
+            }
+            Role::Robot => {}
+        }
+    }
+    replies
 }
 
 /// Order inside a conversation. Choice: the msgid decides where two messages claim one seq.

@@ -26,6 +26,8 @@ pub(super) struct Message {
     pub(super) folded: String,
     /// How long the call lasted that this message reports, if it reports one.
     pub(super) call_ms: Option<i64>,
+    /// Who is named in the call, beside its sender: presenters and sharers of the screen.
+    pub(super) call_names: Vec<String>,
 }
 
 impl Message {
@@ -54,6 +56,7 @@ impl Message {
             room: string_at(message, "roomid").to_owned(),
             at,
             call_ms: call_ms(message, &msgtype, at),
+            call_names: call_names(message, &msgtype),
             msgtype: if is_switch && msgtype.is_empty() {
                 "switch".to_owned()
             } else if text::is_known(&msgtype) {
@@ -103,4 +106,23 @@ fn call_ms(message: &Value, msgtype: &str, at: i64) -> Option<i64> {
         }
         _ => None,
     }
+}
+
+fn call_names(message: &Value, msgtype: &str) -> Vec<String> {
+    let payload = text::payload(message, msgtype);
+    let mut names = Vec::new();
+    for (list, key) in [
+        ("demofiledata", "demooperator"),
+        ("sharescreendata", "share"),
+    ] {
+        for item in payload
+            .get(list)
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            names.push(string_at(item, key).to_owned());
+        }
+    }
+    names
 }

@@ -30,6 +30,34 @@ impl Period {
         self.from <= day && day <= self.to
     }
 
+    pub(super) fn has(&self, ms: i64, zone: Tz) -> bool {
+        self.contains(day_of(ms, zone))
+    }
+
+    pub(super) fn n_days(&self) -> i64 {
+        (self.to - self.from).num_days() + 1
+    }
+
+    /// As many days directly before.
+    pub(super) fn previous(&self) -> Self {
+        Self {
+            from: self.from - TimeDelta::days(self.n_days()),
+            to: self.to - TimeDelta::days(self.n_days()),
+        }
+    }
+
+    /// The whole without a label, or with `by` its slices with theirs.
+    pub(super) fn parts(&self, by: Option<&str>) -> Vec<(Option<String>, Period)> {
+        match by {
+            None => vec![(None, *self)],
+            Some(by) => self
+                .slices(by)
+                .into_iter()
+                .map(|slice| (Some(slice.label), slice.period))
+                .collect(),
+        }
+    }
+
     /// The last millisecond of the period.
     pub(super) fn last_ms(&self, zone: Tz) -> i64 {
         day_start_ms(self.to + Days::new(1), zone) - 1
@@ -62,7 +90,7 @@ impl Period {
     }
 }
 
-fn parse_day(text: &str) -> NaiveDate {
+pub(super) fn parse_day(text: &str) -> NaiveDate {
     match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         Ok(day) => day,
         Err(error) => panic!("`{text}` is not a day: {error}"),
@@ -90,8 +118,13 @@ pub(super) fn rfc3339(ms: i64, zone: Tz) -> String {
 }
 
 /// The first instant of a day; where the clocks skip midnight, the first that exists.
-fn day_start_ms(day: NaiveDate, zone: Tz) -> i64 {
-    let mut local = day.and_time(NaiveTime::MIN);
+pub(super) fn day_start_ms(day: NaiveDate, zone: Tz) -> i64 {
+    instant_ms(day, 0, zone)
+}
+
+/// The instant at which the clocks show so many minutes after midnight; 1440 is the next midnight.
+pub(super) fn instant_ms(day: NaiveDate, minutes: u32, zone: Tz) -> i64 {
+    let mut local = day.and_time(NaiveTime::MIN) + TimeDelta::minutes(i64::from(minutes));
     loop {
         if let Some(instant) = local.and_local_timezone(zone).earliest() {
             return instant.timestamp_millis();

@@ -3,33 +3,32 @@
 //! The same seed always gives the same company. All of it lies between 2024-09-29 and the
 //! following weeks, around a weekend, a month's end and midnights in Asia/Shanghai.
 //!
+//! The directory is made in `random_directory`, the rules in `random_rules`.
+//!
 //! It does not make: messages without receivers, two messages with one seq, or rows that the
 //! directory would refuse, because the law says nothing of those (or that they are an error).
 
-use chrono::DateTime;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use super::rules::{ClosingMatch, ReplyFrom, Rules};
-
-const EMPLOYEES: [&str; 4] = ["zhang", "li.si", "W-wang", "wmclerk"];
+pub(super) const EMPLOYEES: [&str; 4] = ["zhang", "li.si", "W-wang", "wmclerk"];
 /// An employee by the role rule, whom the directory never learns of.
-const UNKNOWN_EMPLOYEE: &str = "ghost";
-const CUSTOMERS: [&str; 4] = ["wmanna", "wmbert", "wocorp", "ext07"];
+pub(super) const UNKNOWN_EMPLOYEE: &str = "ghost";
+pub(super) const CUSTOMERS: [&str; 4] = ["wmanna", "wmbert", "wocorp", "ext07"];
 const ROBOTS: [&str; 1] = ["wbbot"];
 
-const SECOND: i64 = 1000;
-const MINUTE: i64 = 60 * SECOND;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub(super) const SECOND: i64 = 1000;
+pub(super) const MINUTE: i64 = 60 * SECOND;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
 const SHANGHAI_OFFSET: i64 = 8 * HOUR;
 /// 2024-09-29 20:00 in Shanghai, a Sunday.
-const BASE_MS: i64 = 1_727_611_200_000;
+pub(super) const BASE_MS: i64 = 1_727_611_200_000;
 
 /// Silences: most short, many exactly on a limit or a millisecond beside it.
-const STEPS: [i64; 25] = [
+const STEPS: [i64; 27] = [
     0,
     0,
     0,
@@ -46,7 +45,9 @@ const STEPS: [i64; 25] = [
     3 * MINUTE - 1,
     3 * MINUTE,
     3 * MINUTE + 1,
+    5 * MINUTE,
     10 * MINUTE - 1,
+    10 * MINUTE,
     10 * MINUTE,
     30 * MINUTE - 1,
     30 * MINUTE,
@@ -57,7 +58,7 @@ const STEPS: [i64; 25] = [
     DAY,
 ];
 
-const TEXTS: [&str; 27] = [
+const TEXTS: [&str; 30] = [
     "在吗",
     "您好，有什么可以帮您",
     "订单123什么时候发货？",
@@ -84,32 +85,11 @@ const TEXTS: [&str; 27] = [
     "！！",
     "[一二三四五六七八九]谢谢",
     "[微笑谢谢",
+    "加我微信，私下转账",
+    "轉 賬",
+    "1",
     "",
 ];
-
-/// Rules to go with a random company of the same seed.
-pub fn random_rules(seed: u64) -> Rules {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x5eed);
-    let mut rules = Rules::default();
-    if rng.random_bool(0.2) {
-        rules.zone = chrono_tz::UTC;
-    }
-    rules.single_gap_minutes = pick(&mut rng, &[30, 30, 10]);
-    rules.group_gap_minutes = pick(&mut rng, &[30, 30, 10]);
-    for phrase in ["谢谢", "好的谢谢", " OK！", "[强]", "？！"] {
-        if rng.random_bool(0.6) {
-            rules.closing_phrases.push(phrase.to_owned());
-        }
-    }
-    if rng.random_bool(0.25) {
-        rules.closing_match = ClosingMatch::Contains;
-    }
-    rules.closing_grace_seconds = pick(&mut rng, &[0, 0, 60, 180]);
-    if rng.random_bool(0.25) {
-        rules.reply_from = ReplyFrom::Last;
-    }
-    rules
-}
 
 /// A small company: message lines in the order in which they arrive, and directory rows in theirs.
 ///
@@ -129,19 +109,19 @@ pub fn random_company(seed: u64) -> (Vec<String>, Vec<(String, Value)>) {
     (maker.lines(), rows)
 }
 
-fn pick<T: Clone>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
+pub(super) fn pick<T: Clone>(rng: &mut ChaCha8Rng, choices: &[T]) -> T {
     choices[rng.random_range(0..choices.len())].clone()
 }
 
 /// The next midnight in Shanghai, strictly after.
-fn next_midnight(at: i64) -> i64 {
+pub(super) fn next_midnight(at: i64) -> i64 {
     let local = at + SHANGHAI_OFFSET;
     local - local.rem_euclid(DAY) + DAY - SHANGHAI_OFFSET
 }
 
-struct Maker {
-    rng: ChaCha8Rng,
-    messages: Vec<(i64, Value)>,
+pub(super) struct Maker {
+    pub(super) rng: ChaCha8Rng,
+    pub(super) messages: Vec<(i64, Value)>,
     n_msgids: usize,
 }
 
@@ -182,6 +162,11 @@ impl Maker {
         // Its one customer is a member who never speaks nor receives.
         self.walk("wrquiet", &["zhang", "li.si"]);
         self.walk("wrstaff", &["zhang", "li.si", UNKNOWN_EMPLOYEE]);
+        // Staff among themselves at first; a customer comes late, or never.
+        self.walk("wrlate", &["zhang", "li.si", "W-wang"]);
+        if self.rng.random_bool(0.7) {
+            self.walk("wrlate", &["zhang", "W-wang", "wmanna", "wmbert"]);
+        }
     }
 
     /// One conversation: who speaks and how long the silence is, both drawn anew each time.
@@ -244,7 +229,11 @@ impl Maker {
         let text = pick(&mut self.rng, &TEXTS);
         let call_seconds = self.rng.random_range(0..300);
         let item = json!({"content": text}).to_string();
-        match self.rng.random_range(0..40) {
+        let named = pick(
+            &mut self.rng,
+            &["zhang", "W-wang", "wmbert", UNKNOWN_EMPLOYEE],
+        );
+        match self.rng.random_range(0..44) {
             0 => {
                 json!({"msgtype": "voiptext", "info": {"callduration": call_seconds, "invitetype": 2}})
             }
@@ -287,6 +276,14 @@ impl Maker {
             16 => {
                 json!({"msgtype": "docmsg", "doc": {"title": text, "link_url": "https://doc.example.com/x", "doc_creator": from}})
             }
+            18 => json!({"msgtype": "card", "card": {"corpname": text, "userid": from}}),
+            19 => json!({"msgtype": "redpacket", "redpacket": {"type": 1, "wish": text}}),
+            20 => json!({"msgtype": "meeting_voice_call", "voiceid": "v2", "meeting_voice_call": {
+                "endtime": at / 1000 + call_seconds, "sdkfileid": "Q2c9PQ==",
+                "sharescreendata": [{"share": named, "starttime": at / 1000, "endtime": at / 1000}]}}),
+            21 => json!({"msgtype": "meeting_voice_call", "voiceid": "v3", "meeting_voice_call": {
+                "endtime": at / 1000 + call_seconds, "sdkfileid": "Q2c9PQ==", "demofiledata": [
+                {"filename": "a.docx", "demooperator": named, "starttime": at / 1000, "endtime": at / 1000}]}}),
             17 => json!({"msgtype": "todo", "title": text, "content": "周五前提交"}),
             _ => json!({"msgtype": "text", "text": {"content": text}}),
         }
@@ -313,6 +310,7 @@ impl Maker {
             .map(|(_, message)| message)
             .collect();
         self.disturb(&mut messages);
+        self.delay(&mut messages);
         self.repeat(&mut messages);
         if self.rng.random_bool(0.5) {
             return self.bare_lines(&messages);
@@ -350,6 +348,15 @@ impl Maker {
         }
     }
 
+    /// A few messages arrive after all others.
+    fn delay(&mut self, messages: &mut Vec<Value>) {
+        for _ in 0..self.rng.random_range(0..4) {
+            let index = self.rng.random_range(0..messages.len());
+            let late = messages.remove(index);
+            messages.push(late);
+        }
+    }
+
     /// Some messages come twice, and some of those with another content: a conflict, not a message.
     fn repeat(&mut self, messages: &mut Vec<Value>) {
         for i in 0..messages.len() {
@@ -361,102 +368,6 @@ impl Maker {
                 }
                 messages.push(again);
             }
-        }
-    }
-
-    fn directory(&mut self) -> Vec<(String, Value)> {
-        let mut rows: Vec<(String, Value)> = Vec::new();
-        let mut add = |table: &str, row: Value| rows.push((table.to_owned(), row));
-        add("departments", json!({"id": "1", "name": "总部"}));
-        add(
-            "departments",
-            json!({"id": "11", "name": "客服", "parent_id": "1"}),
-        );
-        for userid in EMPLOYEES {
-            let department = pick(&mut self.rng, &["1", "11"]);
-            add(
-                "employees",
-                json!({"userid": userid, "name": format!("旧{userid}"), "departments": [department]}),
-            );
-            add(
-                "employees",
-                json!({"userid": userid, "name": format!("员工{userid}"), "departments": [department]}),
-            );
-        }
-        // wocorp stays unknown. wmclerk is in both tables: an employee.
-        for customer in ["wmanna", "wmbert", "ext07", "wmclerk"] {
-            add(
-                "customers",
-                json!({"external_userid": customer, "name": format!("客户{customer}"), "type": 1}),
-            );
-        }
-        add(
-            "groups",
-            json!({"chat_id": "wrquiet", "name": "静群", "owner": "zhang", "create_time": BASE_MS}),
-        );
-        add(
-            "group_members",
-            json!({"chat_id": "wrquiet", "member_id": "wmbert", "join_time": BASE_MS / 1000,
-            "member_type": "customer", "leave_time": BASE_MS + HOUR}),
-        );
-        add(
-            "group_members",
-            json!({"chat_id": "wrstaff", "member_id": "zhang", "join_time": BASE_MS / 1000,
-            "member_type": "employee"}),
-        );
-        for customer in CUSTOMERS {
-            for employee in EMPLOYEES.into_iter().chain([UNKNOWN_EMPLOYEE]) {
-                if self.rng.random_bool(0.4) {
-                    for row in self.relation(employee, customer) {
-                        rows.push(("relations".to_owned(), row));
-                    }
-                }
-            }
-        }
-        rows
-    }
-
-    /// A relation, which may be told twice, be lost, and be made again in the same instant or later.
-    fn relation(&mut self, employee: &str, customer: &str) -> Vec<Value> {
-        let mut rows = Vec::new();
-        // Few instants, so that several employees add one customer at the same one.
-        let midnight = next_midnight(BASE_MS);
-        let mut added = pick(
-            &mut self.rng,
-            &[BASE_MS, midnight, midnight - SECOND, midnight + 26 * HOUR],
-        );
-        for _ in 0..2 {
-            let time = self.time(added);
-            let row = json!({"userid": employee, "external_userid": customer, "add_time": time, "add_way": 1});
-            rows.push(row.clone());
-            if self.rng.random_bool(0.6) {
-                return rows;
-            }
-            let lost = match self.rng.random_range(0..3) {
-                0 => next_midnight(added),
-                1 => added + 3 * HOUR,
-                _ => added + DAY,
-            };
-            let mut lost_row = row;
-            lost_row["add_time"] = self.time(added);
-            lost_row["lost_time"] = self.time(lost);
-            lost_row["lost_by"] = json!(pick(&mut self.rng, &["customer", "employee"]));
-            rows.push(lost_row);
-            added = lost + pick(&mut self.rng, &[0, HOUR]);
-        }
-        rows
-    }
-
-    /// An instant of whole seconds in one of the three forms that a directory may use.
-    fn time(&mut self, ms: i64) -> Value {
-        match self.rng.random_range(0..3) {
-            0 => json!(ms / 1000),
-            1 => json!(ms),
-            _ => json!(
-                DateTime::from_timestamp_millis(ms)
-                    .unwrap_or_default()
-                    .to_rfc3339()
-            ),
         }
     }
 }

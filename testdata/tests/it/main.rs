@@ -5,6 +5,9 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod case;
 mod demo;
 mod naive;
+mod naive_directory;
+mod naive_time;
 mod tidy;

@@ -70,3 +70,35 @@ impl Matcher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_by_one_finds_what_the_automaton_finds() {
+        let owners: Owners = ["哈哈", "哈", "好的哈"]
+            .into_iter()
+            .enumerate()
+            .map(|(word, text)| (text.to_owned(), vec![(0, word), (1, word)]))
+            .collect();
+        let automaton = Matcher::new(owners.clone());
+        let one_by_one = Matcher {
+            find: Find::OneByOne(owners.into_keys().collect()),
+            owners: automaton.owners.clone(),
+        };
+        for text in ["", "好的", "好的哈哈哈", "a哈b"] {
+            let found = |matcher: &Matcher| {
+                let mut found = Vec::new();
+                matcher.each(text, |owner, bytes| {
+                    found.push((bytes.start, bytes.end, owner))
+                });
+                found.sort_unstable();
+                found
+            };
+            assert_eq!(found(&one_by_one), found(&automaton));
+            assert_eq!(one_by_one.is_match(text), automaton.is_match(text));
+            assert_eq!(automaton.is_match(text), !found(&automaton).is_empty());
+        }
+    }
+}

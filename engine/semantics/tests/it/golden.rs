@@ -1,7 +1,10 @@
 //! Runs the golden cases under `testdata/cases` (their form: its README).
 
+mod facts;
+mod waits;
+
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
 use huicun_semantics::closing::{ClosingMatch, ClosingPhrases};
@@ -16,11 +19,18 @@ use serde_json::{Value, json};
 /// Computes the answer to one case of a folder.
 type Answer = fn(&Value) -> Value;
 
-const FOLDERS: [(&str, Answer); 4] = [
+const FOLDERS: [(&str, Answer); 11] = [
     ("01-time", time),
     ("02-roles-conversations", roles_conversations),
     ("03-dialogue", dialogue),
     ("04-reply", reply),
+    ("05-timeout", waits::timeout),
+    ("06-calendar", waits::working_calendar),
+    ("07-revisit", waits::revisit),
+    ("08-words", facts::words),
+    ("09-directory", facts::directory),
+    ("10-group-activity", facts::group_activity),
+    ("10-ranking", facts::ranking),
 ];
 
 #[test]
@@ -49,9 +59,12 @@ fn check() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/cases")
+}
+
 fn read(folder: &str, file: &str) -> String {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/cases");
-    let path = cases.join(folder).join(file);
+    let path = cases().join(folder).join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

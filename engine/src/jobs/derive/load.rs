@@ -51,9 +51,9 @@ impl Snapshot {
         self.tables.get(name)
     }
 
-    /// The first and the last day with dialogues or activity.
+    /// The first and the last day on which dialogues started.
     pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
-        let table = self.tables.get(schema::ACTIVITY)?;
+        let table = self.tables.get(schema::DIALOGUES)?;
         let days = table.live_files().into_iter().filter_map(|f| f.day());
         days.fold(None, |span, day| match span {
             None => Some((day, day)),
@@ -61,8 +61,14 @@ impl Snapshot {
         })
     }
 
-    /// The facts of some days. Behaviours are not here: they are read apart.
-    pub async fn facts(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, DeriveError> {
+    /// The facts of some days as they are at `now_ms`: what will time out after that has not yet.
+    /// Behaviours are not here: they are read apart.
+    pub async fn facts(
+        &self,
+        days: Period,
+        now_ms: i64,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, DeriveError> {
         let mut facts = PeriodFacts::default();
         let is_in = |day: NaiveDate| days.contains(day);
         let (dialogues, next, activity, calls, timeouts) = futures::try_join!(
@@ -85,6 +91,7 @@ impl Snapshot {
         for batch in &timeouts {
             timeout_facts(batch, names, &mut facts);
         }
+        facts.timeouts.retain(|timeout| timeout.fired_ms <= now_ms);
         Ok(facts)
     }
 
@@ -104,6 +111,37 @@ impl Snapshot {
                 .then_with(|| names.name(a.message_id).cmp(names.name(b.message_id)))
         });
         Ok(waits)
+    }
+
+    /// The ids of groups with customers.
+    pub async fn external_rooms(&self) -> Result<Vec<String>, DeriveError> {
+        let mut rooms = Vec::new();
+        for batch in self.rows(schema::CONVERSATIONS, |_| true).await? {
+            let (conversation, kind) = (text(&batch, "conversation"), text(&batch, "kind"));
+            let external = (0..batch.num_rows())
+                .filter(|row| kind.value(*row) == Kind::GroupExternal.as_str());
+            rooms.extend(external.map(|row| conversation.value(row).to_string()));
+        }
+        Ok(rooms)
+    }
+
+    /// Who ever spoke or received in each group, by group id.
+    pub async fn room_people(&self) -> Result<HashMap<String, Vec<String>>, DeriveError> {
+        let mut rooms = HashMap::new();
+        for batch in self.rows(schema::CONVERSATIONS, |_| true).await? {
+            let conversation = text(&batch, "conversation");
+            let (speakers, receivers) = (list(&batch, "speakers"), list(&batch, "receivers"));
+            for row in 0..batch.num_rows() {
+                let mut people = Vec::new();
+                for ids in [texts_of(speakers, row), texts_of(receivers, row)] {
+                    people.extend(ids.iter().flatten().map(String::from));
+                }
+                if !people.is_empty() {
+                    rooms.insert(conversation.value(row).to_string(), people);
+                }
+            }
+        }
+        Ok(rooms)
     }
 
     /// The rows of a table on wanted days, in order of days.

@@ -17,6 +17,7 @@ mod output;
 mod read;
 mod rule;
 pub mod schema;
+pub mod sql;
 pub mod store;
 mod timeouts;
 mod touch;

@@ -1,0 +1,256 @@
+//! `report`, `explain` and `metrics`: figures, what makes them, and what they are called.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use huicun_engine::access::Scope;
+use huicun_engine::archive::Home;
+use huicun_engine::metrics::Report as Kind;
+use huicun_engine::metrics::settings::Settings;
+use huicun_engine::rules::Rules;
+use huicun_engine::state::State;
+use huicun_query_api::answer::Table;
+use huicun_query_api::queries::explain::{ExplainParams, explain as ask_explain};
+use huicun_query_api::queries::reports::{
+    Progress, Report as Answer, ReportParams, metrics as list_metrics, report as ask_report,
+};
+use serde_json::Value;
+
+use super::ask::{about, say_holes, target, with_as_of, write};
+use super::open_archive;
+use crate::arguments::{ExplainArguments, MetricsArguments, Report, ReportArguments};
+use crate::failure::Failure;
+use crate::output::{About, Format, Language, Target};
+
+/// A report that takes longer than this shows how far it is.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
+    let (kind, options) = match report {
+        Report::Employees(options) => (Kind::Employees, options),
+        Report::Departments(options) => (Kind::Departments, options),
+        Report::Guides(options) => (Kind::Guides, options),
+        Report::Stores(options) => (Kind::Stores, options),
+        Report::Customers(options) => (Kind::Customers, options),
+        Report::Groups(options) => (Kind::Groups, options),
+    };
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let (bar, progress) = progress();
+    let params = params_of(options, Some(progress));
+    let answer = ask_report(&Scope::local_operator(), kind, &archive, &params).await;
+    bar.finish_and_clear();
+    let mut answer = answer?;
+    say_holes(&answer.as_of, target.language);
+    let (zh, en) = kind.titles();
+    let about = about_of(about(zh, en), &mut answer, &target);
+    write(&answer.table, &about, &target)
+}
+
+fn params_of(options: ReportArguments, progress: Option<Progress>) -> ReportParams {
+    ReportParams {
+        from: options.days.from,
+        to: options.days.to,
+        by: options.by,
+        metrics: options.metrics,
+        employees: options.employee,
+        departments: options.department,
+        stores: options.store,
+        groups: options.group,
+        per: options.per,
+        progress,
+    }
+}
+
+/// A bar on a terminal, shown when the report takes long; stretches of a month are its steps.
+fn progress() -> (indicatif::ProgressBar, Progress) {
+    let bar = if std::io::stderr().is_terminal() {
+        indicatif::ProgressBar::new(1)
+    } else {
+        indicatif::ProgressBar::hidden()
+    };
+    let style = indicatif::ProgressStyle::with_template("{bar:40} {pos}/{len} {eta}")
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    bar.set_style(style);
+    let shown = bar.clone();
+    let progress: Progress = Arc::new(move |done, all| {
+        shown.set_length(all as u64);
+        if shown.elapsed() >= PATIENCE {
+            shown.set_position(done as u64);
+        }
+    });
+    (bar, progress)
+}
+
+/// What the second sheet says, and how people see the rows: totals, and departments as a tree.
+fn about_of(mut about: About, answer: &mut Answer, target: &Target) -> About {
+    let label = match target.language {
+        Language::Zh => "统计时段",
+        Language::En => "Period",
+    };
+    let period = format!("{} – {}", answer.period.from, answer.period.to);
+    about.notes.push((label.into(), period));
+    let mut about = with_as_of(about, &answer.as_of, target.language);
+    about.definitions = answer
+        .metrics
+        .iter()
+        .map(|metric| match target.language {
+            Language::Zh => (metric.zh.clone(), metric.definition_zh.clone()),
+            Language::En => (metric.en.clone(), metric.definition.clone()),
+        })
+        .collect();
+    if is_for_people(target) {
+        about.levels = in_tree_order(answer);
+        about.totals = std::mem::take(&mut answer.totals);
+        name_totals(&answer.table, &mut about, target.language);
+    }
+    about
+}
+
+/// Whether a format is for people: rows may then stand in the order of the tree.
+fn is_for_people(target: &Target) -> bool {
+    let by_ending = |ending: &str| {
+        let file = target.file.as_ref().and_then(|f| f.extension());
+        file.is_some_and(|found| found.eq_ignore_ascii_case(ending))
+    };
+    match target.format {
+        Some(format) => matches!(format, Format::Table | Format::Xlsx),
+        None if target.file.is_some() => by_ending("xlsx") || by_ending("txt"),
+        None => std::io::stdout().is_terminal(),
+    }
+}
+
+/// Puts the rows of departments into the order of their tree, slices of one beside each other,
+/// and gives each row's level. Other reports stay as they are.
+fn in_tree_order(answer: &mut Answer) -> Vec<u8> {
+    let tree = std::mem::take(&mut answer.tree);
+    let ids: Vec<String> = answer
+        .table
+        .rows
+        .iter()
+        .map(|row| row[0].as_str().unwrap_or_default().to_owned())
+        .collect();
+    let parent_of = |id: &str| -> Option<&str> {
+        let at = ids.iter().position(|known| known == id)?;
+        tree.get(at)?.1.as_deref()
+    };
+    // The path from the root; a parent without a row is left out, so that what is below stands
+    // at the top.
+    let path = |id: &str| -> Vec<String> {
+        let mut path = vec![id.to_owned()];
+        let mut at = id.to_owned();
+        while let Some(parent) = parent_of(&at) {
+            if path.iter().any(|seen| seen == parent) || !ids.iter().any(|i| i == parent) {
+                break;
+            }
+            path.insert(0, parent.to_owned());
+            at = parent.to_owned();
+        }
+        path
+    };
+    if tree.is_empty() {
+        return Vec::new();
+    }
+    let mut order: Vec<(Vec<String>, usize)> = ids
+        .iter()
+        .enumerate()
+        .map(|(at, id)| (path(id), at))
+        .collect();
+    order.sort();
+    let mut rows: Vec<Option<Vec<Value>>> = std::mem::take(&mut answer.table.rows)
+        .into_iter()
+        .map(Some)
+        .collect();
+    answer.table.rows = order
+        .iter()
+        .filter_map(|(_, at)| rows[*at].take())
+        .collect();
+    order
+        .iter()
+        .map(|(path, _)| u8::try_from(path.len() - 1).unwrap_or(u8::MAX))
+        .collect()
+}
+
+fn name_totals(table: &Table, about: &mut About, language: Language) {
+    let Some(at) = table.columns.iter().position(|column| column.key == "name") else {
+        // The company is its own total.
+        about.totals.clear();
+        return;
+    };
+    let word = match language {
+        Language::Zh => "合计",
+        Language::En => "Total",
+    };
+    for row in &mut about.totals {
+        row[0] = Value::from("");
+        row[at] = word.into();
+    }
+}
+
+pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let kind: Kind =
+        options
+            .report
+            .parse()
+            .map_err(|e: huicun_engine::metrics::report::UnknownReport| {
+                Failure::usage(e.to_string())
+            })?;
+    let archive = open_archive(data).await?;
+    let units = [
+        options.employee,
+        options.department,
+        options.store,
+        options.group,
+    ];
+    let params = ExplainParams {
+        report: ReportParams {
+            from: options.days.from,
+            to: options.days.to,
+            by: options.by,
+            per: options.per,
+            ..ReportParams::default()
+        },
+        metric: options.metric,
+        unit: units.into_iter().flatten().next(),
+        slice: options.slice,
+        limit: options.limit,
+        cursor: None,
+    };
+    let answer = ask_explain(&Scope::local_operator(), kind, &archive, &params).await?;
+    let (heading, value) = match target.language {
+        Language::Zh => ("由明细重算的值", answer.value.to_string()),
+        Language::En => ("Value recomputed", answer.value.to_string()),
+    };
+    eprintln!("{}: {value} ({} facts)", answer.metric, answer.total);
+    let (zh, en) = kind.titles();
+    let mut about = with_as_of(
+        about(&format!("{zh}明细"), &format!("{en}, explained")),
+        &answer.as_of,
+        target.language,
+    );
+    about.notes.push((heading.into(), value));
+    about.definitions.push(match target.language {
+        Language::Zh => (answer.metric.clone(), answer.definition_zh.clone()),
+        Language::En => (answer.metric.clone(), answer.definition.clone()),
+    });
+    write(&answer.table(), &about, &target)
+}
+
+/// The catalogue; with an archive's rules where there is one, else with the defaults.
+pub fn metrics(data: &Path, options: MetricsArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let kind = options
+        .report
+        .map(|name| name.parse::<Kind>())
+        .transpose()
+        .map_err(|e| Failure::usage(e.to_string()))?;
+    let rules = match Home::open(data) {
+        Ok(home) => State::open(&home.state())?.rules()?.1,
+        Err(_) => Rules::default(),
+    };
+    let table = list_metrics(kind, &Settings::of(&rules));
+    write(&table, &about("指标目录", "Metrics"), &target)
+}

@@ -1,0 +1,203 @@
+//! What the traversals share: settings, slices, and the directory's groups and relations with ids
+//! as numbers.
+
+use std::collections::{HashMap, HashSet};
+
+use huicun_semantics::interval::Interval;
+use huicun_semantics::role::Role;
+
+use super::question::{Question, Slices};
+use super::report::Inputs;
+use super::settings::Settings;
+use super::source::SourceError;
+use crate::directory::Directory;
+use crate::directory::work::{Record, Target};
+use crate::jobs::period::Names;
+
+/// A relation with numbers.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Follow {
+    /// The employee.
+    pub employee: u32,
+    /// The customer.
+    pub customer: u32,
+    /// When he was added, UTC milliseconds.
+    pub added_ms: i64,
+    /// When he was lost, UTC milliseconds; not yet if missing.
+    pub lost_ms: Option<i64>,
+}
+
+/// What a traversal reads besides the facts.
+pub struct Context<'a> {
+    /// The directory.
+    pub directory: &'a Directory,
+    /// The rules.
+    pub settings: &'a Settings,
+    /// The slices of the period.
+    pub slices: &'a Slices,
+    /// Now, UTC milliseconds.
+    pub now_ms: i64,
+    /// Relations of employees, by (time of adding, employee, customer).
+    pub follows: Vec<Follow>,
+    /// The same of each customer, in that order; by the customer's number, ascending.
+    pub follows_of: Vec<(u32, Vec<Follow>)>,
+    /// Employees in rooms by the directory.
+    pub members: HashMap<u32, Vec<(u32, Interval)>>,
+    /// Rooms that have, or ever had, a customer; by their id.
+    pub external_rooms: Vec<u32>,
+    /// Userids bytewise, as the tie rule of the first adder wants them.
+    ranks: HashMap<u32, u32>,
+}
+
+impl<'a> Context<'a> {
+    /// Gives the directory's ids numbers.
+    ///
+    /// # Errors
+    /// A source that cannot say which rooms are external.
+    pub fn new(
+        inputs: &Inputs<'a>,
+        question: &Question,
+        slices: &'a Slices,
+        names: &mut Names,
+    ) -> Result<Self, SourceError> {
+        let directory = inputs.directory;
+        let follows = follows(directory, names);
+        let mut follows_of: HashMap<u32, Vec<Follow>> = HashMap::new();
+        for follow in &follows {
+            follows_of.entry(follow.customer).or_default().push(*follow);
+        }
+        let mut follows_of: Vec<_> = follows_of.into_iter().collect();
+        follows_of.sort_unstable_by_key(|(customer, _)| *customer);
+        let mut external: HashSet<u32> = inputs.source.external_rooms(names)?.into_iter().collect();
+        external.extend(
+            directory
+                .rooms_with_customers
+                .iter()
+                .map(|id| names.intern(id)),
+        );
+        let mut external_rooms: Vec<u32> = external.into_iter().collect();
+        external_rooms.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
+        let mut employees: Vec<u32> = follows.iter().map(|f| f.employee).collect();
+        employees.sort_unstable();
+        employees.dedup();
+        employees.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
+        Ok(Self {
+            directory,
+            settings: inputs.settings,
+            slices,
+            now_ms: question.now_ms,
+            members: members(directory, names),
+            follows,
+            follows_of,
+            external_rooms,
+            ranks: employees.into_iter().zip(0..).collect(),
+        })
+    }
+
+    /// How a userid compares bytewise with others that have relations.
+    pub fn rank(&self, employee: u32) -> u32 {
+        self.ranks.get(&employee).copied().unwrap_or(u32::MAX)
+    }
+
+    /// The employees of a room at an instant by the directory.
+    pub fn members_at(&self, room: u32, at_ms: i64) -> impl Iterator<Item = u32> + '_ {
+        self.members
+            .get(&room)
+            .into_iter()
+            .flatten()
+            .filter(move |(_, interval)| interval.contains(at_ms))
+            .map(|(member, _)| *member)
+    }
+}
+
+fn follows(directory: &Directory, names: &mut Names) -> Vec<Follow> {
+    let ids = &directory.ids;
+    let mut follows: Vec<(&str, &str, Follow)> = directory
+        .relations
+        .iter()
+        .filter(|r| directory.role_of(r.user) == Role::Employee)
+        .map(|r| {
+            let (user, customer) = (ids.name(r.user), ids.name(r.customer));
+            let follow = Follow {
+                employee: names.intern(user),
+                customer: names.intern(customer),
+                added_ms: r.added_ms,
+                lost_ms: r.lost_ms,
+            };
+            (user, customer, follow)
+        })
+        .collect();
+    follows.sort_unstable_by_key(|(user, customer, f)| (f.added_ms, *user, *customer));
+    follows.into_iter().map(|(_, _, follow)| follow).collect()
+}
+
+fn members(directory: &Directory, names: &mut Names) -> HashMap<u32, Vec<(u32, Interval)>> {
+    let ids = &directory.ids;
+    let mut members: HashMap<u32, Vec<(u32, Interval)>> = HashMap::new();
+    for membership in directory.groups.memberships() {
+        if membership.role == Role::Employee {
+            let room = names.intern(ids.name(membership.chat));
+            let member = names.intern(ids.name(membership.member));
+            let stay = (member, membership.interval());
+            members.entry(room).or_default().push(stay);
+        }
+    }
+    members
+}
+
+/// A record of an employee's work.
+pub struct Work<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Who wrote it.
+    pub userid: &'a str,
+    /// About whom.
+    pub target: &'a str,
+    /// When, UTC milliseconds.
+    pub at_ms: i64,
+}
+
+impl Context<'_> {
+    /// The responsible employee of a group, its owner where none is set; nobody of a group that
+    /// does not exist then, or that the directory does not know.
+    pub fn responsible_at(&self, names: &mut Names, room: u32, at_ms: i64) -> Option<u32> {
+        if !self.exists_at(names, room, at_ms) {
+            return None;
+        }
+        let userid = self.directory.responsible_at(names.name(room), at_ms)?;
+        Some(names.intern(userid))
+    }
+
+    /// Whether a group exists at an instant; one that the directory does not know always does.
+    pub fn exists_at(&self, names: &Names, room: u32, at_ms: i64) -> bool {
+        let known = self.directory.ids.get(names.name(room));
+        known
+            .and_then(|chat| self.directory.groups.get(chat))
+            .is_none_or(|group| group.exists_at(at_ms))
+    }
+
+    /// All business records, by time.
+    pub fn business_records(&self) -> impl Iterator<Item = Work<'_>> {
+        let records = &self.directory.work.business_records;
+        records.iter().map(|record| self.work_of(record))
+    }
+
+    /// Follow-up records about customers, by time.
+    pub fn customer_followups(&self) -> impl Iterator<Item = Work<'_>> {
+        let records = self.directory.work.followups.iter();
+        records
+            .filter(|record| matches!(record.target, Target::Customer(_)))
+            .map(|record| self.work_of(record))
+    }
+
+    fn work_of<'a>(&'a self, record: &'a Record) -> Work<'a> {
+        let ids = &self.directory.ids;
+        let (Target::Customer(target) | Target::Group(target)) = record.target;
+        Work {
+            id: &record.id,
+            userid: ids.name(record.user),
+            target: ids.name(target),
+            at_ms: record.at_ms,
+        }
+    }
+}

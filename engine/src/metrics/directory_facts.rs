@@ -1,0 +1,333 @@
+//! What the directory's facts amount to: customers added, revisits, groups joined and owned,
+//! records written; and behaviours (semantics 7, 9, 10.1, 10.2).
+
+use std::collections::HashSet;
+
+use chrono::NaiveDate;
+use huicun_semantics::conversation::{Kind, pair_id};
+use huicun_semantics::dialogue::Side;
+use huicun_semantics::interval::{Relation, first_adder_by};
+use huicun_semantics::time::Period;
+
+use super::cell::Amount;
+use super::context::{Context, Follow};
+use super::measure::{Measure, REVISIT_DAYS_MAX};
+use super::settings::Revisit;
+use super::sink::{Behind, Fact, FactKind, Sink, Spot};
+use super::unit::Units;
+use crate::jobs::period::{Names, PeriodFacts};
+
+/// Puts what happened in the stretch `days`.
+pub fn put(
+    context: &Context<'_>,
+    facts: &PeriodFacts,
+    days: Period,
+    names: &mut Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    let zone = context.settings.zone;
+    let within = days.start_ms(zone)..days.end_ms(zone);
+    let mut at = Vec::new();
+    for follow in &context.follows {
+        let Some(slice) = context.slices.of_ms(follow.added_ms) else {
+            continue;
+        };
+        if !within.contains(&follow.added_ms) {
+            continue;
+        }
+        units.at(names, follow.employee, follow.added_ms, &mut at);
+        for unit in &at {
+            let spot = Spot { unit: *unit, slice };
+            sink.key(spot, Measure::CustomersNew, follow.customer, || {
+                fact_of(follow)
+            });
+        }
+    }
+    put_joined(context, &within, names, units, sink);
+    put_behaviours(context, facts, names, units, sink);
+    put_records(context, &within, names, units, sink);
+    if let Some(revisit) = &context.settings.revisit {
+        put_revisits(context, revisit, facts, days, names, units, sink);
+    }
+}
+
+/// A relation as `explain` shows it.
+pub fn fact_of(follow: &Follow) -> Fact {
+    let mut fact =
+        Fact::at(FactKind::Relation, follow.added_ms).with([follow.employee, follow.customer]);
+    fact.until_ms = follow.lost_ms;
+    fact
+}
+
+fn put_joined(
+    context: &Context<'_>,
+    within: &std::ops::Range<i64>,
+    names: &Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    if !sink.wants(Measure::GroupsJoined) {
+        return;
+    }
+    let mut at = Vec::new();
+    for room in &context.external_rooms {
+        for (member, interval) in context.members.get(room).into_iter().flatten() {
+            let Some(joined_ms) = interval.from_ms.filter(|ms| within.contains(ms)) else {
+                continue;
+            };
+            if !context.exists_at(names, *room, joined_ms) {
+                continue;
+            }
+            let Some(slice) = context.slices.of_ms(joined_ms) else {
+                continue;
+            };
+            units.at(names, *member, joined_ms, &mut at);
+            for unit in &at {
+                let spot = Spot { unit: *unit, slice };
+                sink.key(spot, Measure::GroupsJoined, *room, || {
+                    Fact::at(FactKind::Membership, joined_ms)
+                        .with([*member])
+                        .within(*room, interval.to_ms, Behind::Nothing)
+                });
+            }
+        }
+    }
+}
+
+fn put_behaviours(
+    context: &Context<'_>,
+    facts: &PeriodFacts,
+    names: &Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    let mut at = Vec::new();
+    for behaviour in facts.behaviours.iter().filter(|b| b.is_confirmed) {
+        let Some(slice) = context.slices.of_ms(behaviour.at_ms) else {
+            continue;
+        };
+        units.at(names, behaviour.trigger, behaviour.at_ms, &mut at);
+        for unit in &at {
+            let spot = Spot { unit: *unit, slice };
+            sink.count(spot, Measure::ViolationsConfirmed, || {
+                Fact::at(FactKind::Behaviour, behaviour.at_ms)
+                    .with([behaviour.trigger])
+                    .named(behaviour.id)
+            });
+        }
+    }
+}
+
+fn put_records(
+    context: &Context<'_>,
+    within: &std::ops::Range<i64>,
+    names: &mut Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    if !sink.wants(Measure::BusinessRecords) {
+        return;
+    }
+    let mut at = Vec::new();
+    for record in context.business_records() {
+        if !within.contains(&record.at_ms) {
+            continue;
+        }
+        let Some(slice) = context.slices.of_ms(record.at_ms) else {
+            continue;
+        };
+        let employee = names.intern(record.userid);
+        let id = names.intern(record.id);
+        units.at(names, employee, record.at_ms, &mut at);
+        for unit in &at {
+            let spot = Spot { unit: *unit, slice };
+            sink.count(spot, Measure::BusinessRecords, || {
+                Fact::at(FactKind::BusinessRecord, record.at_ms)
+                    .with([employee])
+                    .named(id)
+            });
+        }
+    }
+}
+
+/// Relations whose day N lies in the stretch: due, and done where the two had a message or the
+/// employee wrote a follow-up on that day.
+fn put_revisits(
+    context: &Context<'_>,
+    revisit: &Revisit,
+    facts: &PeriodFacts,
+    days: Period,
+    names: &mut Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    let is_wanted =
+        (0..REVISIT_DAYS_MAX).any(|place| sink.wants(Measure::RevisitDue1.of_revisit_day(place)));
+    if !is_wanted {
+        return;
+    }
+    let zone = context.settings.zone;
+    let chats = chats_by_day(revisit, facts);
+    let followups = followups_by_day(context, revisit, names);
+    let today = zone.day_of(context.now_ms);
+    let mut at = Vec::new();
+    for follow in &context.follows {
+        let added = zone.day_of(follow.added_ms);
+        // Day N comes after day N - 1, so nothing of a later day can be due in the stretch.
+        if added > days.to {
+            break;
+        }
+        for (place, n) in revisit.days.iter().take(REVISIT_DAYS_MAX).enumerate() {
+            let Some(due) = (revisit.due_date)(added, *n) else {
+                continue;
+            };
+            let starts_ms = zone.day_start_ms(due);
+            let is_due = days.contains(due)
+                && due <= today
+                && follow.lost_ms.is_none_or(|lost_ms| lost_ms >= starts_ms);
+            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_due) else {
+                continue;
+            };
+            let pair = names.get(&pair_id(
+                names.name(follow.employee),
+                names.name(follow.customer),
+            ));
+            let is_done = pair.is_some_and(|pair| chats.contains(&(pair, due)))
+                || followups.contains(&(follow.employee, follow.customer, due));
+            let fact = || {
+                let fact =
+                    Fact::at(FactKind::Revisit, starts_ms).with([follow.employee, follow.customer]);
+                let until_ms = zone.day_start_ms(due.succ_opt().unwrap_or(due)) - 1;
+                match pair {
+                    Some(pair) => fact.within(pair, Some(until_ms), Behind::All),
+                    None => fact,
+                }
+            };
+            units.at(names, follow.employee, starts_ms, &mut at);
+            for unit in &at {
+                let spot = Spot { unit: *unit, slice };
+                sink.count(spot, Measure::RevisitDue1.of_revisit_day(place), fact);
+                if is_done {
+                    sink.count(spot, Measure::RevisitDone1.of_revisit_day(place), fact);
+                }
+            }
+        }
+    }
+}
+
+/// The days on which each single chat had a counted message that counts as a revisit.
+fn chats_by_day(revisit: &Revisit, facts: &PeriodFacts) -> HashSet<(u32, NaiveDate)> {
+    let counts = |side: Side| side == Side::Employee || !revisit.is_employee_asked;
+    let chats = facts
+        .activity
+        .iter()
+        .filter(|a| a.kind == Kind::SingleExternal && a.n > 0 && counts(a.side));
+    if !revisit.by_chat {
+        return HashSet::new();
+    }
+    chats.map(|a| (a.conversation, a.day)).collect()
+}
+
+fn followups_by_day(
+    context: &Context<'_>,
+    revisit: &Revisit,
+    names: &mut Names,
+) -> HashSet<(u32, u32, NaiveDate)> {
+    if !revisit.by_followup {
+        return HashSet::new();
+    }
+    let zone = context.settings.zone;
+    context
+        .customer_followups()
+        .map(|followup| {
+            (
+                names.intern(followup.userid),
+                names.intern(followup.target),
+                zone.day_of(followup.at_ms),
+            )
+        })
+        .collect()
+}
+
+/// Puts what is true at the end of each slice.
+pub fn put_ends(
+    context: &Context<'_>,
+    names: &mut Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    for (slice, as_of_ms) in context.slices.numbered().map(|(n, s)| (n, s.as_of_ms)) {
+        if sink.wants(Measure::FirstCustomers) {
+            put_first_customers(context, (slice, as_of_ms), names, units, sink);
+        }
+        if sink.wants(Measure::GroupsOwned) || sink.wants(Measure::GroupsIn) {
+            put_groups(context, (slice, as_of_ms), names, units, sink);
+        }
+    }
+}
+
+fn put_first_customers(
+    context: &Context<'_>,
+    (slice, as_of_ms): (u32, i64),
+    names: &Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    let (mut at, mut relations): (Vec<u32>, Vec<Relation>) = Default::default();
+    for (customer, follows) in &context.follows_of {
+        relations.clear();
+        relations.extend(follows.iter().map(|f| (f.employee, f.added_ms, f.lost_ms)));
+        let rank_of = |employee| context.rank(employee);
+        let Some(first) = first_adder_by(&relations, as_of_ms, rank_of) else {
+            continue;
+        };
+        units.at_end(names, first, as_of_ms, &mut at);
+        for unit in &at {
+            let spot = Spot { unit: *unit, slice };
+            sink.key(spot, Measure::FirstCustomers, *customer, || {
+                let is_it = |f: &&Follow| f.employee == first && f.added_ms <= as_of_ms;
+                let follow = follows.iter().find(is_it).unwrap_or(&follows[0]);
+                fact_of(follow)
+            });
+        }
+    }
+}
+
+fn put_groups(
+    context: &Context<'_>,
+    (slice, as_of_ms): (u32, i64),
+    names: &mut Names,
+    units: &mut Units<'_>,
+    sink: &mut impl Sink,
+) {
+    let mut at = Vec::new();
+    for room in &context.external_rooms {
+        if !context.exists_at(names, *room, as_of_ms) {
+            continue;
+        }
+        let fact = |people: Option<u32>| {
+            Fact::at(FactKind::Group, as_of_ms)
+                .with(people)
+                .within(*room, None, Behind::Nothing)
+        };
+        let responsible = context.responsible_at(names, *room, as_of_ms);
+        if let Some(responsible) = responsible {
+            units.at_end(names, responsible, as_of_ms, &mut at);
+            for unit in &at {
+                let spot = Spot { unit: *unit, slice };
+                sink.key(spot, Measure::GroupsOwned, *room, || {
+                    fact(Some(responsible))
+                });
+            }
+        }
+        for member in context.members_at(*room, as_of_ms) {
+            units.at_end(names, member, as_of_ms, &mut at);
+            for unit in &at {
+                let spot = Spot { unit: *unit, slice };
+                let amount = Amount::Keyed(u64::from(*room), 1);
+                sink.put(spot, Measure::GroupsIn, amount, || fact(Some(member)));
+            }
+        }
+    }
+}

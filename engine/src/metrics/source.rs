@@ -1,0 +1,33 @@
+//! Where a report's facts come from: the derived tables, or vectors in a test.
+
+use huicun_semantics::time::Period;
+
+use crate::jobs::period::{Names, PeriodFacts, WaitFact};
+
+/// Why facts could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the facts of the report: {0}")]
+pub struct SourceError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Gives the facts of a stretch of days. Called on a thread that may block.
+pub trait FactSource: Send + Sync {
+    /// The facts of some days, their ids as numbers of `names`. A report asks for disjoint days in
+    /// rising order, never across a month's end.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    fn stretch(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError>;
+
+    /// The timers that run at an instant (semantics 10.9), by conversation, then time.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, SourceError>;
+
+    /// Rooms that the messages show to be external: a customer spoke or received there. Those that
+    /// the directory shows are known to the report.
+    ///
+    /// # Errors
+    /// A table that cannot be read.
+    fn external_rooms(&self, names: &mut Names) -> Result<Vec<u32>, SourceError>;
+}

@@ -1,0 +1,278 @@
+//! The routes of reports, of what makes their cells, and of the catalogue of metrics.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use huicun_engine::metrics::Report as Kind;
+use huicun_engine::metrics::settings::Settings;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::auth::Caller;
+use super::params::Params;
+use super::problem::Problem;
+use super::server::Api;
+use crate::answer::Table;
+use crate::queries::QuestionError;
+use crate::queries::archive::AsOf;
+use crate::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
+use crate::queries::reports::{ReportParams, metrics as list_metrics, report};
+
+/// Rows of a report.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct ReportRows {
+    /// The rows, by id, then period; their keys are those of `/v1/metrics`.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    /// All rows as one unit, recomputed from their facts: one row, or one a period.
+    #[schema(value_type = Vec<Object>)]
+    totals: Vec<Value>,
+    /// Always null: these answers are whole.
+    next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+/// The catalogue of metrics.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct MetricRows {
+    /// The metrics, by report, in the order of columns.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<Value>,
+    /// Always null: the answer is whole.
+    next: Option<String>,
+}
+
+/// Parameters of every report.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(
+    dead_code,
+    reason = "describes the parameters, which are read one by one"
+)]
+pub struct ReportQuery {
+    /// first day, YYYY-MM-DD
+    from: Option<String>,
+    /// last day, YYYY-MM-DD
+    to: Option<String>,
+    /// day, week or month
+    by: Option<String>,
+    /// keys joined with commas; all if missing. `/v1/metrics` lists them
+    metrics: Option<String>,
+    /// only this employee, or units in which he was; repeatable
+    employee: Option<Vec<String>>,
+    /// with everything below; repeatable
+    department: Option<Vec<String>>,
+    /// only this store; repeatable
+    store: Option<Vec<String>>,
+    /// only this group; repeatable
+    group: Option<Vec<String>>,
+    /// what rows are about in report customers: company, employee or department
+    per: Option<String>,
+}
+
+fn taken(params: &mut Params) -> Result<ReportParams, Problem> {
+    let metrics = params.one("metrics")?.unwrap_or_default();
+    Ok(ReportParams {
+        from: params.one("from")?,
+        to: params.one("to")?,
+        by: params.one("by")?,
+        metrics: metrics
+            .split(',')
+            .map(str::trim)
+            .filter(|m| !m.is_empty())
+            .map(String::from)
+            .collect(),
+        employees: params.list("employee"),
+        departments: params.list("department"),
+        stores: params.list("store"),
+        groups: params.list("group"),
+        per: params.one("per")?,
+        progress: None,
+    })
+}
+
+async fn answered(
+    kind: Kind,
+    api: &Api,
+    caller: &Caller,
+    mut params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    let question = taken(&mut params)?;
+    params.end()?;
+    let found = report(&caller.scope, kind, &api.archive, &question).await?;
+    let totals = Table {
+        columns: found.table.columns.clone(),
+        rows: found.totals,
+    };
+    Ok(Json(ReportRows {
+        items: found.table.objects(),
+        totals: totals.objects(),
+        next: None,
+        as_of: found.as_of,
+    }))
+}
+
+/// Metrics per employee (10.1, 10.2), and per day, week or month with `by`.
+#[utoipa::path(get, path = "/v1/reports/employees", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_employees(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Employees, &api, &caller, params).await
+}
+
+/// The same metrics per department, with everything below.
+#[utoipa::path(get, path = "/v1/reports/departments", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_departments(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Departments, &api, &caller, params).await
+}
+
+/// Metrics of shopping guides per employee (10.3).
+#[utoipa::path(get, path = "/v1/reports/guides", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_guides(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Guides, &api, &caller, params).await
+}
+
+/// Metrics per store (10.4).
+#[utoipa::path(get, path = "/v1/reports/stores", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_stores(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Stores, &api, &caller, params).await
+}
+
+/// Metrics of customers for the company, or with `per` by employee or department (10.5).
+#[utoipa::path(get, path = "/v1/reports/customers", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_customers(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Customers, &api, &caller, params).await
+}
+
+/// Activity of groups (10.6).
+#[utoipa::path(get, path = "/v1/reports/groups", tag = "figures", params(ReportQuery), responses(
+    (status = 200, body = ReportRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn report_groups(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    params: Params,
+) -> Result<Json<ReportRows>, Problem> {
+    answered(Kind::Groups, &api, &caller, params).await
+}
+
+/// What makes one cell of a report: its facts with their messages, and the cell recomputed from
+/// them. The row is named with `employee`, `department`, `store` or `group`; the totals row if none is.
+#[utoipa::path(get, path = "/v1/explain/{report}/{metric}", tag = "figures", params(
+    ("report" = String, Path, description = "employees, departments, guides, stores, customers, groups"),
+    ("metric" = String, Path, description = "a key of /v1/metrics"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("by" = Option<String>, Query, description = "day, week or month"),
+    ("slice" = Option<String>, Query, description = "label of the slice, with `by`; the first if missing"),
+    ("employee" = Option<String>, Query, description = "the row of this employee"),
+    ("department" = Option<String>, Query, description = "the row of this department"),
+    ("store" = Option<String>, Query, description = "the row of this store"),
+    ("group" = Option<String>, Query, description = "the row of this group"),
+    ("per" = Option<String>, Query, description = "as the report's"),
+    ("limit" = Option<usize>, Query, description = "facts of the page, 1 to 1000; 100 if missing"),
+    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+), responses(
+    (status = 200, body = Explanation),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn explain(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path((kind, metric)): Path<(String, String)>,
+    mut params: Params,
+) -> Result<Json<Explanation>, Problem> {
+    let kind: Kind = kind.parse().map_err(|_| QuestionError::NotFound {
+        what: "report",
+        id: kind,
+    })?;
+    let mut units = Vec::new();
+    for name in ["employee", "department", "store", "group"] {
+        units.extend(params.one(name)?);
+    }
+    if units.len() > 1 {
+        let detail = "give one of `employee`, `department`, `store` and `group`";
+        return Err(Problem::parameter(detail));
+    }
+    let question = ExplainParams {
+        unit: units.pop(),
+        slice: params.one("slice")?,
+        limit: params.limit()?,
+        cursor: params.one("cursor")?,
+        report: taken(&mut params)?,
+        metric,
+    };
+    params.end()?;
+    let answer = ask_explain(&caller.scope, kind, &api.archive, &question).await?;
+    Ok(Json(answer))
+}
+
+/// The catalogue of metrics: keys, names, units and definitions of every report.
+#[utoipa::path(get, path = "/v1/metrics", tag = "figures", params(
+    ("report" = Option<String>, Query, description = "only of this report"),
+), responses(
+    (status = 200, body = MetricRows),
+    (status = 400, body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+), security(("token" = [])))]
+pub async fn metrics(
+    State(api): State<Arc<Api>>,
+    _caller: Caller,
+    mut params: Params,
+) -> Result<Json<MetricRows>, Problem> {
+    let kind = params.one("report")?;
+    params.end()?;
+    let kind = kind
+        .map(|name| name.parse::<Kind>())
+        .transpose()
+        .map_err(|e| Problem::parameter(e.to_string()))?;
+    let settings = Settings::of(&api.archive.rules()?);
+    Ok(Json(MetricRows {
+        items: list_metrics(kind, &settings).objects(),
+        next: None,
+    }))
+}

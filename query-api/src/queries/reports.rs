@@ -1,0 +1,304 @@
+//! The reports (manual 8): metrics per unit and slice. One function for all of them.
+//!
+//! Who sees what: an employee's row needs that employee in scope. A department's or store's row
+//! needs every employee in scope whom it had in the period, the company's row the scope `all`;
+//! a row outside the scope is left out, as if it were not there. The totals row is of the rows
+//! that are given.
+
+use std::sync::Arc;
+
+use huicun_engine::access::Scope;
+use huicun_engine::jobs::Facts;
+use huicun_engine::metrics::catalogue::{self, Metric, ValueUnit};
+use huicun_engine::metrics::question::Question;
+use huicun_engine::metrics::report::{Answer, Inputs, Report as Kind, Row, count};
+use huicun_engine::metrics::settings::Settings;
+use huicun_engine::metrics::tables::FromTables;
+use huicun_engine::metrics::unit::Per;
+use huicun_semantics::time::{By, Period};
+use serde_json::{Value, json};
+
+use super::archive::{Archive, AsOf, now_ms};
+use super::error::QuestionError;
+use crate::answer::{Column, ColumnKind, Table};
+
+/// Rows of an answer: units times slices. A year by day of 2,000 employees fits.
+const ROWS_MAX: usize = 1_000_000;
+
+/// Told after each stretch of days: how many of all are done.
+pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
+
+/// What is asked.
+#[derive(Clone, Default)]
+pub struct ReportParams {
+    /// First day.
+    pub from: Option<String>,
+    /// Last day.
+    pub to: Option<String>,
+    /// `day`, `week` or `month`.
+    pub by: Option<String>,
+    /// Metric keys; all when empty.
+    pub metrics: Vec<String>,
+    /// Only these employees, or units in which one of them was.
+    pub employees: Vec<String>,
+    /// Only employees of these departments or below; of departments these and those below.
+    pub departments: Vec<String>,
+    /// Only these stores.
+    pub stores: Vec<String>,
+    /// Only these groups.
+    pub groups: Vec<String>,
+    /// What rows are about, where the report has a choice: `company`, `employee`, `department`.
+    pub per: Option<String>,
+    /// Who wants to know how far it is.
+    pub progress: Option<Progress>,
+}
+
+/// The report with what it says of itself.
+pub struct Report {
+    /// Columns and rows.
+    pub table: Table,
+    /// All rows as one unit, a row per slice, with the table's columns.
+    pub totals: Vec<Vec<Value>>,
+    /// How deep each row stands in the tree of departments, and under which id; empty where rows
+    /// are no tree.
+    pub tree: Vec<(u8, Option<String>)>,
+    /// The days that it covers.
+    pub period: Period,
+    /// The metrics shown.
+    pub metrics: Vec<Metric>,
+    /// From which versions.
+    pub as_of: AsOf,
+}
+
+/// A question that was understood, with what it is asked of.
+pub(super) struct Asked {
+    pub facts: Arc<Facts>,
+    pub settings: Settings,
+    pub question: Question,
+    pub per: Per,
+}
+
+/// Understands a question.
+pub(super) async fn ask(
+    kind: Kind,
+    archive: &Archive,
+    params: &ReportParams,
+) -> Result<Asked, QuestionError> {
+    let by: Option<By> = params
+        .by
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|e| QuestionError::Parameter(format!("{e}")))?;
+    let per = per(kind, params.per.as_deref())?;
+    // Days are checked before anything is computed.
+    archive.instants(params.from.as_deref(), params.to.as_deref())?;
+    let facts = archive.facts().await?;
+    let period = archive.period(params.from.as_deref(), params.to.as_deref(), &facts)?;
+    Ok(Asked {
+        settings: Settings::of(&facts.rules),
+        question: Question {
+            by,
+            employees: params.employees.clone(),
+            departments: params.departments.clone(),
+            stores: params.stores.clone(),
+            groups: params.groups.clone(),
+            ..Question::over(period, now_ms())
+        },
+        per,
+        facts,
+    })
+}
+
+fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
+    let wrong = |expected: &str| {
+        QuestionError::Parameter(format!("`per` of report {kind}: expected {expected}"))
+    };
+    match (kind, asked) {
+        (_, None) => Ok(kind.per()),
+        (Kind::Customers, Some("company")) => Ok(Per::Company),
+        (Kind::Customers, Some("employee")) => Ok(Per::Employee),
+        (Kind::Customers, Some("department")) => Ok(Per::Department),
+        (Kind::Customers, Some(_)) => Err(wrong("`company`, `employee` or `department`")),
+        (_, Some(_)) => Err(wrong("none: its rows are always the same")),
+    }
+}
+
+/// Counts the metrics of a report.
+pub async fn report(
+    scope: &Scope,
+    kind: Kind,
+    archive: &Archive,
+    params: &ReportParams,
+) -> Result<Report, QuestionError> {
+    // Names are checked before anything is computed, as far as the rules are known.
+    let asked = ask(kind, archive, params).await?;
+    let metrics = catalogue::pick(kind, &asked.settings, &params.metrics)?;
+    let (facts, period, by) = (
+        Arc::clone(&asked.facts),
+        asked.question.period,
+        asked.question.by,
+    );
+    check_size(&asked)?;
+    let per = asked.per;
+    let (asker, picked, progress) = (scope.clone(), metrics.clone(), params.progress.clone());
+    let counted = tokio::task::spawn_blocking(move || {
+        let inputs = Inputs {
+            directory: &asked.facts.directory,
+            settings: &asked.settings,
+            source: &FromTables {
+                facts: &asked.facts,
+                now_ms: asked.question.now_ms,
+            },
+            progress: &|done, all| {
+                if let Some(progress) = &progress {
+                    progress(done, all);
+                }
+            },
+        };
+        count(kind, per, &asker, &asked.question, &picked, &inputs)
+    })
+    .await
+    .map_err(|_| QuestionError::Interrupted)??;
+    let zone = archive.zone();
+    let instants = (Some(period.start_ms(zone)), Some(period.end_ms(zone)));
+    let as_of = archive
+        .as_of_period(scope, facts.messages_version, &facts.directory, instants)
+        .await;
+    Ok(Report {
+        tree: tree(per, &counted, &facts),
+        totals: counted.totals.iter().map(|r| cells(per, r)).collect(),
+        table: Table {
+            columns: columns(per, by.is_some(), &metrics),
+            rows: counted.rows.iter().map(|r| cells(per, r)).collect(),
+        },
+        period,
+        metrics,
+        as_of,
+    })
+}
+
+fn check_size(asked: &Asked) -> Result<(), QuestionError> {
+    let period = &asked.question.period;
+    let n_slices = match asked.question.by {
+        None => 1,
+        // Counted without being made: a wide period has millions of days.
+        Some(By::Day) => usize::try_from(period.n_days()).unwrap_or(usize::MAX),
+        Some(by) => by.slices(period).len(),
+    };
+    let directory = &asked.facts.directory;
+    let n_units = match asked.per {
+        Per::Employee => directory.employees.len(),
+        Per::Department => directory.departments.len(),
+        Per::Store | Per::Company => 1,
+    };
+    let n_rows = n_slices.saturating_mul(n_units.max(1));
+    if n_rows > ROWS_MAX {
+        return Err(QuestionError::Parameter(format!(
+            "the report would have {n_rows} rows; at most {ROWS_MAX} are given, take a shorter period"
+        )));
+    }
+    Ok(())
+}
+
+fn cells(per: Per, row: &Row) -> Vec<Value> {
+    let mut cells = match per {
+        Per::Company => Vec::new(),
+        _ => vec![json!(row.unit.id), json!(row.unit.name)],
+    };
+    cells.extend(row.period.clone().map(Value::from));
+    cells.extend(row.values.iter().map(|value| value.to_json()));
+    cells
+}
+
+fn tree(per: Per, counted: &Answer, facts: &Facts) -> Vec<(u8, Option<String>)> {
+    if per != Per::Department {
+        return Vec::new();
+    }
+    let parent = |id: &str| {
+        let department = facts.directory.departments.get(id);
+        department.and_then(|(_, parent)| parent.clone())
+    };
+    let rows = counted.rows.iter();
+    rows.map(|row| (row.unit.level, parent(&row.unit.id)))
+        .collect()
+}
+
+fn columns(per: Per, is_sliced: bool, metrics: &[Metric]) -> Vec<Column> {
+    let text = |key: &str, zh: &str, en: &str| Column::new(key, zh, en, ColumnKind::Text);
+    let mut columns = match per {
+        Per::Employee => vec![
+            text("userid", "员工 ID", "Employee"),
+            text("name", "姓名", "Name"),
+        ],
+        Per::Department => vec![
+            text("department_id", "部门 ID", "Department"),
+            text("name", "部门", "Name"),
+        ],
+        Per::Store => vec![
+            text("store_id", "门店 ID", "Store"),
+            text("name", "门店", "Name"),
+        ],
+        Per::Company => Vec::new(),
+    };
+    if is_sliced {
+        columns.push(text("period", "时段", "Period"));
+    }
+    columns.extend(metrics.iter().map(column_of));
+    columns
+}
+
+/// The column of a metric.
+pub(super) fn column_of(metric: &Metric) -> Column {
+    let kind = match metric.unit() {
+        ValueUnit::Count => ColumnKind::Integer,
+        ValueUnit::Seconds => ColumnKind::Seconds,
+        ValueUnit::Ratio => ColumnKind::Ratio,
+        ValueUnit::Number => ColumnKind::Number,
+        ValueUnit::Text => ColumnKind::Text,
+        ValueUnit::Counts => ColumnKind::Json,
+        ValueUnit::Flag => ColumnKind::Boolean,
+    };
+    Column::new(&metric.json_key(), &metric.zh, &metric.en, kind)
+}
+
+/// The catalogue of metrics as a table: of one report, or of all.
+pub fn metrics(report: Option<Kind>, settings: &Settings) -> Table {
+    let text = |key: &str, zh: &str, en: &str| Column::new(key, zh, en, ColumnKind::Text);
+    let columns = vec![
+        text("report", "报表", "Report"),
+        text("key", "指标", "Key"),
+        text("unit", "单位", "Unit"),
+        text("zh", "中文名", "Chinese"),
+        text("en", "英文名", "English"),
+        text("section", "章节", "Section"),
+        Column::new("additive", "可加", "Additive", ColumnKind::Boolean),
+        text("better", "越好", "Better"),
+        text("definition_zh", "口径", "Definition, Chinese"),
+        text("definition", "口径（英文）", "Definition"),
+    ];
+    let reports = Kind::ALL
+        .into_iter()
+        .filter(|kind| report.is_none_or(|wanted| wanted == *kind));
+    let rows = reports
+        .flat_map(|kind| {
+            catalogue::of_report(kind, settings)
+                .into_iter()
+                .map(move |m| {
+                    vec![
+                        json!(kind.as_str()),
+                        json!(m.json_key()),
+                        json!(m.unit().as_str()),
+                        json!(m.zh),
+                        json!(m.en),
+                        json!(m.entry.section),
+                        json!(m.entry.is_additive),
+                        json!(m.entry.better.as_str()),
+                        json!(m.definition_zh),
+                        json!(m.definition),
+                    ]
+                })
+        })
+        .collect();
+    Table { columns, rows }
+}

@@ -1,0 +1,315 @@
+//! Timeouts (超时回复, semantics 5, manual 7.2): one row per customer who was not answered in time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use arrow::array::{
+    Array, AsArray, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use huicun_engine::access::Scope;
+use huicun_engine::jobs::derive::schema::TIMEOUTS;
+use huicun_semantics::time::Zone;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::archive::{Archive, AsOf, now_ms};
+use super::dialogues::is_visible;
+use super::error::QuestionError;
+use super::page::Place;
+use crate::answer::{Column, ColumnKind, Table};
+
+/// What is asked.
+#[derive(Debug, Clone, Default)]
+pub struct TimeoutParams {
+    /// First day, of those on which level 1 fired.
+    pub from: Option<String>,
+    /// Last day.
+    pub to: Option<String>,
+    /// That name one of these employees.
+    pub employees: Vec<String>,
+    /// That name an employee who was in one of these departments or below when level 1 fired.
+    pub departments: Vec<String>,
+    /// Rows of a page; 0 is all.
+    pub limit: usize,
+    /// The token of the page before.
+    pub cursor: Option<String>,
+}
+
+/// One timeout in a list.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct TimeoutItem {
+    /// The room id, or `a|b`.
+    pub conversation: String,
+    /// `single_external` or `group_external`.
+    pub kind: String,
+    /// Whose message was not answered in time.
+    pub customer: String,
+    /// In a single chat the employee, in a group its employee members when level 1 fired.
+    pub employees: Vec<String>,
+    /// The customer's message that it shows.
+    pub message_id: String,
+    /// When that was sent, RFC 3339 in the company's zone.
+    pub last_message_at: String,
+    /// When level 1 was reached.
+    pub fired_at: String,
+    /// The highest level reached so far.
+    pub level: usize,
+    /// When each of them was reached.
+    pub level_at: Vec<String>,
+    /// The reply rule that governed.
+    pub rule: String,
+    /// The employee responsible for the group then.
+    pub responsible: Option<String>,
+    /// The next employee message; null while it is open.
+    pub answered_at: Option<String>,
+    /// Seconds from the timer's start to the answer, wall time.
+    pub waited_seconds: Option<f64>,
+    /// The same in the working time of the rule's calendar; null without one.
+    pub waited_working_seconds: Option<f64>,
+}
+
+/// A page of timeouts.
+pub struct TimeoutPage {
+    /// The timeouts, by time, conversation, customer.
+    pub items: Vec<TimeoutItem>,
+    /// Where the next page begins.
+    pub next: Option<String>,
+    /// From which versions.
+    pub as_of: AsOf,
+}
+
+/// Lists the timeouts that fired in a period.
+pub async fn timeouts(
+    scope: &Scope,
+    archive: &Archive,
+    params: &TimeoutParams,
+) -> Result<TimeoutPage, QuestionError> {
+    let (from_ms, to_ms) = archive.instants(params.from.as_deref(), params.to.as_deref())?;
+    let after = params.cursor.as_deref().map(Place::of_token).transpose()?;
+    let facts = archive.facts().await?;
+    let departments: BTreeSet<String> = params
+        .departments
+        .iter()
+        .flat_map(|id| facts.directory.departments_below(id))
+        .collect();
+    let (zone, now_ms) = (archive.zone(), now_ms());
+    let first_day = after.as_ref().map_or(from_ms, |place| Some(place.first));
+    let first_day = first_day.map(|ms| zone.day_of(ms));
+    let last_day = zone.day_of(to_ms.map_or(now_ms, |ms| (ms - 1).min(now_ms)));
+    let is_day =
+        |day: chrono::NaiveDate| first_day.is_none_or(|first| day >= first) && day <= last_day;
+    let batches = facts.snapshot.rows(TIMEOUTS, is_day).await?;
+    let rooms = match scope.employees() {
+        Some(_) => facts.snapshot.room_people().await?,
+        None => HashMap::new(),
+    };
+    let mut items: Vec<(Place, TimeoutItem)> = Vec::new();
+    let mut next = None;
+    'all: for batch in &batches {
+        let rows = Rows::of(batch);
+        for row in 0..batch.num_rows() {
+            let place = rows.place(row);
+            let key = |place: &Place| (place.first, place.text.clone(), place.second);
+            if place.first > now_ms || after.as_ref().is_some_and(|a| key(&place) <= key(a)) {
+                continue;
+            }
+            let item = rows.item(row, zone, now_ms);
+            let by_employee = params.employees.is_empty()
+                || item
+                    .employees
+                    .iter()
+                    .any(|id| params.employees.contains(id));
+            let by_department = departments.is_empty()
+                || item
+                    .employees
+                    .iter()
+                    .any(|id| facts.directory.was_in(id, &departments, place.first));
+            let at = (item.conversation.as_str(), place.first);
+            if !by_employee
+                || !by_department
+                || !is_visible(scope, &facts, &rooms, at, &item.employees)
+            {
+                continue;
+            }
+            if params.limit != 0 && items.len() == params.limit {
+                next = items.last().map(|(place, _)| place.to_token());
+                break 'all;
+            }
+            items.push((place, item));
+        }
+    }
+    let as_of = archive
+        .as_of_period(
+            scope,
+            facts.messages_version,
+            &facts.directory,
+            (from_ms, to_ms),
+        )
+        .await;
+    Ok(TimeoutPage {
+        items: items.into_iter().map(|(_, item)| item).collect(),
+        next,
+        as_of,
+    })
+}
+
+/// The columns of a batch of timeouts.
+struct Rows<'a> {
+    conversation: &'a StringArray,
+    kind: &'a StringArray,
+    customer: &'a StringArray,
+    employees: &'a ListArray,
+    responsible: &'a StringArray,
+    rule: &'a StringArray,
+    timer: &'a [i64],
+    timer_message: &'a StringArray,
+    message: &'a StringArray,
+    shown: &'a [i64],
+    fired: &'a [i64],
+    level_at: &'a ListArray,
+    answered: &'a TimestampMicrosecondArray,
+    working: &'a arrow::array::Int64Array,
+}
+
+impl<'a> Rows<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        let column = |name: &str| {
+            batch
+                .column_by_name(name)
+                .expect("derived tables are read with all their columns")
+        };
+        let text = |name: &str| column(name).as_string::<i32>();
+        let instant = |name: &str| column(name).as_primitive::<TimestampMicrosecondType>();
+        Self {
+            conversation: text("conversation"),
+            kind: text("kind"),
+            customer: text("customer"),
+            employees: column("employees").as_list(),
+            responsible: text("responsible"),
+            rule: text("rule"),
+            timer: instant("timer_at").values(),
+            timer_message: text("timer_message_id"),
+            message: text("message_id"),
+            shown: instant("last_message_at").values(),
+            fired: instant("fired_at").values(),
+            level_at: column("level_at").as_list(),
+            answered: instant("answered_at"),
+            working: column("waited_working_ms").as_primitive::<Int64Type>(),
+        }
+    }
+
+    /// Where a row stands: by time, conversation, customer, and the message that started the timer.
+    fn place(&self, row: usize) -> Place {
+        Place {
+            first: self.fired[row] / 1000,
+            second: 0,
+            text: [
+                self.conversation.value(row),
+                self.customer.value(row),
+                self.timer_message.value(row),
+            ]
+            .join("\0"),
+        }
+    }
+
+    fn item(&self, row: usize, zone: Zone, now_ms: i64) -> TimeoutItem {
+        let employees = self.employees.value(row);
+        let levels = self.level_at.value(row);
+        let levels = levels.as_primitive::<TimestampMicrosecondType>();
+        let reached = levels.values().iter().map(|us| us / 1000);
+        let level_at: Vec<String> = reached
+            .filter(|ms| *ms <= now_ms)
+            .map(|ms| zone.rfc3339_ms(ms))
+            .collect();
+        let answered = self.answered.is_valid(row);
+        let answered = answered.then(|| self.answered.value(row) / 1000);
+        let seconds = |ms: i64| ms as f64 / 1000.0;
+        TimeoutItem {
+            conversation: self.conversation.value(row).to_string(),
+            kind: self.kind.value(row).to_string(),
+            customer: self.customer.value(row).to_string(),
+            employees: employees
+                .as_string::<i32>()
+                .iter()
+                .flatten()
+                .map(String::from)
+                .collect(),
+            message_id: self.message.value(row).to_string(),
+            last_message_at: zone.rfc3339_ms(self.shown[row] / 1000),
+            fired_at: zone.rfc3339_ms(self.fired[row] / 1000),
+            level: level_at.len(),
+            level_at,
+            rule: self.rule.value(row).to_string(),
+            responsible: self
+                .responsible
+                .is_valid(row)
+                .then(|| self.responsible.value(row).to_string()),
+            answered_at: answered.map(|ms| zone.rfc3339_ms(ms)),
+            waited_seconds: answered.map(|ms| seconds(ms - self.timer[row] / 1000)),
+            waited_working_seconds: self
+                .working
+                .is_valid(row)
+                .then(|| seconds(self.working.value(row))),
+        }
+    }
+}
+
+impl TimeoutPage {
+    /// The page as columns and rows.
+    pub fn into_table(self) -> Table {
+        let column = Column::new;
+        let columns = vec![
+            column("conversation", "会话", "Conversation", ColumnKind::Text),
+            column("kind", "会话类型", "Kind", ColumnKind::Text),
+            column("customer", "客户", "Customer", ColumnKind::Text),
+            column("employees", "员工", "Employees", ColumnKind::TextList),
+            column("message_id", "消息 ID", "Message", ColumnKind::Text),
+            column(
+                "last_message_at",
+                "客户消息时间",
+                "Message sent",
+                ColumnKind::Instant,
+            ),
+            column("fired_at", "超时时间", "Fired", ColumnKind::Instant),
+            column("level", "超时级别", "Level", ColumnKind::Integer),
+            column(
+                "level_at",
+                "各级超时时间",
+                "Levels reached",
+                ColumnKind::TextList,
+            ),
+            column("rule", "规则", "Rule", ColumnKind::Text),
+            column("responsible", "群负责人", "Responsible", ColumnKind::Text),
+            column("answered_at", "回复时间", "Answered", ColumnKind::Instant),
+            column("waited_seconds", "等待时长", "Waited", ColumnKind::Seconds),
+            column(
+                "waited_working_seconds",
+                "工作时间等待时长",
+                "Waited (working time)",
+                ColumnKind::Seconds,
+            ),
+        ];
+        let row = |item: TimeoutItem| -> Vec<Value> {
+            vec![
+                json!(item.conversation),
+                json!(item.kind),
+                json!(item.customer),
+                json!(item.employees),
+                json!(item.message_id),
+                json!(item.last_message_at),
+                json!(item.fired_at),
+                json!(item.level),
+                json!(item.level_at),
+                json!(item.rule),
+                json!(item.responsible),
+                json!(item.answered_at),
+                json!(item.waited_seconds),
+                json!(item.waited_working_seconds),
+            ]
+        };
+        Table {
+            columns,
+            rows: self.items.into_iter().map(row).collect(),
+        }
+    }
+}
