@@ -17,5 +17,6 @@ mod ledger;
 mod media;
 mod naive;
 mod refusals;
+mod rules;
 mod storage;
 mod support;

@@ -273,12 +273,12 @@ fn check_revisit(rules: &Rules) -> Checked {
         |day| format!("day {day}"),
     )?;
     let usual = revisit.usual_days();
-    let further = revisit
+    let mut further = revisit
         .days
         .iter()
         .enumerate()
         .filter(|(_, day)| !usual.contains(day));
-    if let Some((number, _)) = further.skip(FURTHER_DAYS_MAX).next() {
+    if let Some((number, _)) = further.nth(FURTHER_DAYS_MAX) {
         let problem = format!("at most {FURTHER_DAYS_MAX} days beside {usual:?}");
         return wrong(days.item(number), problem);
     }

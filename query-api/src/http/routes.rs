@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use huicun_engine::directory::{Directory, feed, schema, store};
+use huicun_engine::jobs::behaviours::losses_of;
 use huicun_engine::state::StateError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -357,6 +358,12 @@ pub async fn put_directory(
     let done = store::upsert(api.archive.home(), rows)
         .await
         .map_err(QuestionError::from)?;
+    if spec.name == "relations" {
+        // Rules apply to a loss from when it entered (semantics 8).
+        let losses = losses_of(api.archive.directory().await?.as_ref());
+        let noted = api.state.note_losses(&losses, now_ms());
+        noted.map_err(QuestionError::from)?;
+    }
     let counts = done.tables.first();
     Ok(Json(UpsertAnswer {
         table: spec.name.into(),
