@@ -50,6 +50,11 @@ fn check_lists(
         .ok()
         .rows();
     assert_same_rows("dialogues", &dialogues, &company.dialogues(from, to));
+    let timeouts = run
+        .run(&["timeouts", "--from", from, "--to", to])
+        .ok()
+        .rows();
+    assert_same_rows("timeouts", &timeouts, &company.timeouts(from, to));
     for by in slices.iter().copied() {
         let mut arguments = vec!["report", "employees", "--from", from, "--to", to];
         arguments.extend(by.map(|by| ["--by", by]).into_iter().flatten());
@@ -69,6 +74,54 @@ fn check_lists(
             .collect();
         assert_same_rows(&format!("report by {by:?}"), &ours, &naive);
     }
+}
+
+/// The reports of units, cell by cell; every report that differs is named.
+fn check_units(run: &Installation, company: &Company, (from, to): (&str, &str)) {
+    type Naive = fn(&Company, &str, &str, Option<&str>) -> Vec<Value>;
+    let reports: [(&str, Naive); 5] = [
+        ("departments", Company::report_departments),
+        ("guides", Company::report_guides),
+        ("stores", Company::report_stores),
+        ("customers", Company::report_customers),
+        ("groups", Company::report_groups),
+    ];
+    let mut wrong = Vec::new();
+    for (name, naive) in reports {
+        for by in [None, Some("week")] {
+            let mut arguments = vec!["report", name, "--from", from, "--to", to];
+            arguments.extend(by.map(|by| ["--by", by]).into_iter().flatten());
+            let ours = run.run(&arguments).ok().rows();
+            let naive = naive(company, from, to, by);
+            wrong.extend(differences(&format!("{name} by {by:?}"), &ours, &naive));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The first difference of each key, and of the number of rows.
+fn differences(what: &str, ours: &[Value], naive: &[Value]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut keys = std::collections::BTreeSet::new();
+    if ours.len() != naive.len() {
+        found.push(format!(
+            "{what}: {} rows, expected {}",
+            ours.len(),
+            naive.len()
+        ));
+        return found;
+    }
+    for (index, (ours, naive)) in ours.iter().zip(naive).enumerate() {
+        for (key, expected) in naive.as_object().unwrap() {
+            let value = ours.get(key).unwrap_or(&Value::Null);
+            if !same(value, expected) && keys.insert(key.clone()) {
+                found.push(format!(
+                    "{what}, row {index}, `{key}`: {value}, expected {expected}"
+                ));
+            }
+        }
+    }
+    found
 }
 
 fn has_facts(row: &Value) -> bool {
@@ -153,6 +206,7 @@ fn random_companies_are_answered_as_the_naive_model_does() {
             &first
         };
         check_lists(&run, &company, (from, &last), &EVERY);
+        check_units(&run, &company, (from, &last));
         let words: Vec<String> = everything
             .iter()
             .step_by(7)
