@@ -77,9 +77,6 @@ fn put_joined(
             let Some(joined_ms) = interval.from_ms.filter(|ms| within.contains(ms)) else {
                 continue;
             };
-            if !context.exists_at(names, *room, joined_ms) {
-                continue;
-            }
             let Some(slice) = context.slices.of_ms(joined_ms) else {
                 continue;
             };
