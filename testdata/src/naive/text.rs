@@ -109,6 +109,11 @@ fn collect_parts(msgtype: &str, payload: &Value, parts: &mut Vec<String>, depth:
             }
         }
         "vote" => parts.extend(strings_at(payload, "voteitem")),
+        "meeting_voice_call" => {
+            for file in items(payload, "demofiledata") {
+                parts.push(string_at(file, "filename").to_owned());
+            }
+        }
         "collect" => {
             for question in items(payload, "details") {
                 parts.push(string_at(question, "ques").to_owned());
