@@ -257,6 +257,14 @@ fn modified_ms(file: &Path) -> std::io::Result<Option<i64>> {
     Ok(Some(since.as_millis() as i64))
 }
 
+fn io(path: &Path) -> impl Fn(std::io::Error) -> VacuumError + use<> {
+    let path = path.to_path_buf();
+    move |source| VacuumError::Io {
+        path: path.clone(),
+        source,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::modified_ms;
@@ -268,13 +276,5 @@ mod tests {
         assert_eq!(modified_ms(&file).unwrap(), None);
         std::fs::write(&file, "x").unwrap();
         assert!(modified_ms(&file).unwrap().is_some());
-    }
-}
-
-fn io(path: &Path) -> impl Fn(std::io::Error) -> VacuumError + use<> {
-    let path = path.to_path_buf();
-    move |source| VacuumError::Io {
-        path: path.clone(),
-        source,
     }
 }

@@ -176,7 +176,7 @@ pub async fn replace(
         files.entry(file.day()).or_default().push(file.path);
     }
     for (day, paths) in files {
-        let is_wanted = day.is_none_or(|day| days(day)) || new_by_day.contains_key(&day);
+        let is_wanted = day.is_none_or(days) || new_by_day.contains_key(&day);
         if !is_wanted {
             continue;
         }

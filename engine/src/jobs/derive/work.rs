@@ -57,11 +57,14 @@ pub struct Gone<'a> {
     pub from: &'a HashMap<String, (i64, i64)>,
 }
 
+/// Conversations with those of their entries that were not given out.
+type Left = Vec<(u32, Range<usize>)>;
+
 /// What a stretch of entries gave.
 pub struct Derived {
     parts: Vec<Rows>,
     /// Of each conversation the entries that were not given out.
-    left: Vec<(u32, Range<usize>)>,
+    left: Left,
 }
 
 impl Outputs {
@@ -263,7 +266,7 @@ impl Work<'_> {
     ) -> Derived {
         let spans = spans(entries);
         let n_spans = spans.len().div_ceil(64).max(1);
-        let parts: Vec<(Rows, Vec<(u32, Range<usize>)>)> = spans
+        let parts: Vec<(Rows, Left)> = spans
             .par_chunks(n_spans)
             .map(|spans| {
                 let (mut rows, mut buffers) = (Rows::default(), Buffers::default());
