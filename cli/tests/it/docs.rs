@@ -44,6 +44,21 @@ fn every_directory_table_and_column_is_described() {
     }
 }
 
+#[test]
+fn every_derived_table_and_column_is_described() {
+    let name = "reference/derived-tables.md";
+    let text = page(name);
+    for table in huicun_engine::jobs::derive::schema::TABLES.iter() {
+        assert_names(name, &text, table.name);
+        for (column, _) in table.columns() {
+            assert_names(name, &text, column);
+        }
+    }
+    for (view, ..) in huicun_engine::jobs::derive::sql::VIEWS {
+        assert_names(name, &text, view);
+    }
+}
+
 /// The lines of the catalogue's table for one page, a family as one line with `N`.
 fn catalogue_lines() -> String {
     let mut lines = String::from("| key | name | unit | better | reports | definition |\n");

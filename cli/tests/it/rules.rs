@@ -59,6 +59,11 @@ fn rules_hold_for_what_comes_in_later_and_a_rescan_reaches_back() {
         "li",
     ])
     .ok();
+    let confirmed = || {
+        let asked = ["report", "employees", "--metrics", "violations_confirmed"];
+        run.run(&asked).ok().rows()[0]["violations_confirmed"].clone()
+    };
+    assert_eq!(confirmed(), json!(1));
     run.run(&[
         "behaviours",
         "review",
@@ -69,6 +74,7 @@ fn rules_hold_for_what_comes_in_later_and_a_rescan_reaches_back() {
         "玩笑",
     ])
     .ok();
+    assert_eq!(confirmed(), json!(0));
     let history = run.run(&["behaviours", "reviews", id]).ok().rows();
     assert_eq!(
         (&history[0]["review"], &history[0]["reviewer"]),

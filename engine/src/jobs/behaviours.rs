@@ -17,11 +17,10 @@ use huicun_semantics::counted::is_counted;
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::role::Role;
 
-use super::period::{BehaviourFact, Names};
 use crate::directory::Directory;
 use crate::directory::relations::LostBy;
 use crate::rules::BehaviourKind;
-use crate::state::behaviours::{LostRelation, Rescan, Review, Verdict};
+use crate::state::behaviours::{LostRelation, Rescan};
 use crate::state::rule_versions::RuleVersion;
 
 use audit::Audit;
@@ -305,29 +304,6 @@ pub fn losses_of(directory: &Directory) -> Vec<(String, String, i64)> {
                 name(relation.customer),
                 relation.added_ms,
             )
-        })
-        .collect()
-}
-
-/// Behaviours as metrics count them, with what their last review says; in order of time, then id.
-pub fn facts_of(
-    rows: &[BehaviourRow],
-    reviews: &HashMap<String, Vec<Review>>,
-    names: &mut Names,
-) -> Vec<BehaviourFact> {
-    let mut ordered: Vec<&BehaviourRow> = rows.iter().collect();
-    ordered.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
-    let is_confirmed = |id: &str| {
-        let last = reviews.get(id).and_then(|all| all.last());
-        last.is_some_and(|review| review.verdict == Verdict::Confirmed)
-    };
-    ordered
-        .into_iter()
-        .map(|row| BehaviourFact {
-            id: names.intern(&row.id),
-            trigger: names.intern(&row.trigger),
-            at_ms: row.at_ms,
-            is_confirmed: is_confirmed(&row.id),
         })
         .collect()
 }

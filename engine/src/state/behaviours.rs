@@ -46,6 +46,17 @@ pub struct Review {
     pub remark: Option<String>,
 }
 
+/// What a review is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviewed {
+    /// The behaviour's id.
+    pub id: String,
+    /// Who did it.
+    pub trigger: String,
+    /// When, UTC milliseconds.
+    pub at_ms: i64,
+}
+
 /// A rescan: the rules of a version applied to what was there already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rescan {
@@ -74,14 +85,49 @@ pub struct LostRelation {
 
 impl State {
     /// Writes down a review; the ones before stay.
-    pub fn review_behaviour(&self, id: &str, review: &Review) -> Result<(), StateError> {
+    /// With it goes who did it and when, so that confirmed ones are counted without the messages.
+    pub fn review_behaviour(
+        &self,
+        behaviour: &Reviewed,
+        review: &Review,
+    ) -> Result<(), StateError> {
         self.with(|db| {
             db.execute(
-                "INSERT INTO behaviour_reviews (behaviour_id, review, reviewer, reviewed_at, remark)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-                (id, review.verdict.as_str(), &review.reviewer, review.at_ms, &review.remark),
+                "INSERT INTO behaviour_reviews
+                 (behaviour_id, triggered_by, happened_at, review, reviewer, reviewed_at, remark)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                (
+                    &behaviour.id,
+                    &behaviour.trigger,
+                    behaviour.at_ms,
+                    review.verdict.as_str(),
+                    &review.reviewer,
+                    review.at_ms,
+                    &review.remark,
+                ),
             )?;
             Ok(())
+        })
+    }
+
+    /// The behaviours whose last review says 违规属实, by time, then id.
+    pub fn confirmed_behaviours(&self) -> Result<Vec<Reviewed>, StateError> {
+        self.with(|db| {
+            let mut statement = db.prepare(
+                "SELECT behaviour_id, triggered_by, happened_at FROM behaviour_reviews AS last
+                 WHERE review = 'confirmed' AND NOT EXISTS
+                   (SELECT 1 FROM behaviour_reviews AS later
+                    WHERE later.behaviour_id = last.behaviour_id AND later.id > last.id)
+                 ORDER BY happened_at, behaviour_id",
+            )?;
+            let rows = statement.query_map((), |row| {
+                Ok(Reviewed {
+                    id: row.get(0)?,
+                    trigger: row.get(1)?,
+                    at_ms: row.get(2)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

@@ -96,6 +96,8 @@ CREATE TABLE relation_losses (
 CREATE TABLE behaviour_reviews (
     id INTEGER PRIMARY KEY,
     behaviour_id TEXT NOT NULL,
+    triggered_by TEXT NOT NULL,
+    happened_at INTEGER NOT NULL,
     review TEXT NOT NULL,
     reviewer TEXT NOT NULL,
     reviewed_at INTEGER NOT NULL,

@@ -107,6 +107,15 @@ fn running(error: &DataFusionError) -> SqlError {
     SqlError::Running(what)
 }
 
+/// Refuses what is too large or no SELECT, before anything else is done for it.
+///
+/// # Errors
+/// [`SqlError::TooLarge`], [`SqlError::NotASelect`].
+pub fn check(sql: &str) -> Result<(), SqlError> {
+    check_size(sql)?;
+    check_is_select(sql)
+}
+
 /// Runs one SELECT and returns its columns and rows, of at most `bytes_max` in memory: what is
 /// collected here is outside of the session's own bound.
 pub async fn query(
@@ -114,8 +123,7 @@ pub async fn query(
     sql: &str,
     bytes_max: usize,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-    check_size(sql)?;
-    check_is_select(sql)?;
+    check(sql)?;
     let options = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)

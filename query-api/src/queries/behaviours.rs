@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use huicun_engine::access::Scope;
 use huicun_engine::jobs::behaviours::{self, BehaviourRow, Behaviours, Position};
 use huicun_engine::rules::BehaviourKind;
-use huicun_engine::state::behaviours::{Review, Verdict};
+use huicun_engine::state::behaviours::{Review, Reviewed, Verdict};
 use huicun_engine::state::rule_versions::RuleVersion;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -45,6 +45,9 @@ pub struct BehaviourItem {
     pub msgid: Option<String>,
     /// When, RFC 3339 in the company's zone.
     pub at: String,
+    /// The same, UTC milliseconds.
+    #[serde(skip)]
+    pub at_ms: i64,
     /// Who did it.
     pub trigger: String,
     /// The room id, or `a|b`.
@@ -126,13 +129,18 @@ pub async fn review(
     review: &Review,
 ) -> Result<(), QuestionError> {
     let all = behaviours(scope, archive, &BehaviourParams::default()).await?;
-    if !all.items.iter().any(|item| item.behaviour_id == id) {
+    let Some(item) = all.items.into_iter().find(|item| item.behaviour_id == id) else {
         return Err(QuestionError::NotFound {
             what: "behaviour",
             id: id.into(),
         });
-    }
-    Ok(archive.state()?.review_behaviour(id, review)?)
+    };
+    let reviewed = Reviewed {
+        id: item.behaviour_id,
+        trigger: item.trigger,
+        at_ms: item.at_ms,
+    };
+    Ok(archive.state()?.review_behaviour(&reviewed, review)?)
 }
 
 fn check(params: &BehaviourParams) -> Result<(), QuestionError> {
@@ -230,6 +238,7 @@ fn item(archive: &Archive, row: BehaviourRow, review: Option<&Review>) -> Behavi
         kind: row.kind.as_str().into(),
         msgid: row.msgid,
         at: zone.rfc3339_ms(row.at_ms),
+        at_ms: row.at_ms,
         trigger: row.trigger,
         conversation: row.conversation,
         rules: row.rules,

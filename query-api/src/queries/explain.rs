@@ -14,6 +14,7 @@ use huicun_engine::jobs::period::Names;
 use huicun_engine::metrics::catalogue::{self, Metric};
 use huicun_engine::metrics::cell::Fold;
 use huicun_engine::metrics::report::{CellOf, Explained, Inputs, Report as Kind, explain as open};
+use huicun_engine::metrics::settings::Settings;
 use huicun_engine::metrics::sink::{Behind, Fact, Kept, Part};
 use huicun_engine::metrics::tables::FromTables;
 use huicun_engine::tables;
@@ -109,6 +110,9 @@ pub async fn explain(
     archive: &Archive,
     params: &ExplainParams,
 ) -> Result<Explanation, QuestionError> {
+    // The name is checked before anything is computed.
+    let settings = Settings::of(&archive.rules()?);
+    catalogue::pick(kind, &settings, std::slice::from_ref(&params.metric))?;
     let asked = ask(kind, archive, &params.report).await?;
     let name = std::slice::from_ref(&params.metric);
     let metric = catalogue::pick(kind, &asked.settings, name)?
@@ -124,6 +128,7 @@ pub async fn explain(
     };
     let facts = Arc::clone(&asked.facts);
     let (asker, wanted) = (scope.clone(), metric.clone());
+    let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
     let opened = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,
@@ -131,6 +136,8 @@ pub async fn explain(
             source: &FromTables {
                 facts: &asked.facts,
                 now_ms: asked.question.now_ms,
+                confirmed,
+                zone,
             },
             progress: &|_, _| {},
         };

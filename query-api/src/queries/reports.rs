@@ -149,7 +149,9 @@ pub async fn report(
     archive: &Archive,
     params: &ReportParams,
 ) -> Result<Report, QuestionError> {
-    // Names are checked before anything is computed, as far as the rules are known.
+    // Names are checked before anything is computed.
+    let settings = Settings::of(&archive.rules()?);
+    catalogue::pick(kind, &settings, &params.metrics)?;
     let asked = ask(kind, archive, params).await?;
     let metrics = catalogue::pick(kind, &asked.settings, &params.metrics)?;
     let (facts, period, by) = (
@@ -160,6 +162,7 @@ pub async fn report(
     check_size(&asked)?;
     let per = asked.per;
     let (asker, picked, progress) = (scope.clone(), metrics.clone(), params.progress.clone());
+    let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
     let counted = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,
@@ -167,6 +170,8 @@ pub async fn report(
             source: &FromTables {
                 facts: &asked.facts,
                 now_ms: asked.question.now_ms,
+                confirmed,
+                zone,
             },
             progress: &|done, all| {
                 if let Some(progress) = &progress {
@@ -178,7 +183,6 @@ pub async fn report(
     })
     .await
     .map_err(|_| QuestionError::Interrupted)??;
-    let zone = archive.zone();
     let instants = (Some(period.start_ms(zone)), Some(period.end_ms(zone)));
     let as_of = archive
         .as_of_period(scope, facts.messages_version, &facts.directory, instants)

@@ -28,6 +28,8 @@ pub async fn sql(
             "SQL needs a caller whose scope is `all`",
         ));
     }
+    // What is refused changes nothing, the derived tables neither.
+    tables::check(statement)?;
     let tables = tables::open(archive.home()).await?;
     let ctx = tables.session().await?;
     let facts = archive.facts().await?;

@@ -27,6 +27,8 @@ pub(crate) fn meet_customers(company: &mut Company, dice: &mut Dice, n: usize) {
         };
         befriend(company, dice, &mut pairs, index as u32, role);
         if is_first {
+            // Never lost, so never added again either.
+            company.relations.truncate(1);
             let first = &mut company.relations[0];
             first.add_ms = company.start_ms - 30 * DAY;
             first.lost_ms = None;

@@ -1,3 +1,5 @@
+//! What an import of directory rows refuses, and that it refuses it whole.
+
 use proptest::prelude::*;
 
 use super::super::feed::{FeedError, read_ndjson};

@@ -1,3 +1,5 @@
+//! The view of the directory answers as plain walks over its rows do.
+
 use super::super::testing::directory_of;
 
 fn company() -> super::Directory {

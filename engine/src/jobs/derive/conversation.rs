@@ -83,6 +83,8 @@ pub struct ActivityRow {
     pub first_ms: i64,
     /// The last, UTC milliseconds.
     pub last_ms: i64,
+    /// When each was sent: a range of [`Rows::sent`].
+    pub sent: (usize, usize),
 }
 
 /// A timer.
@@ -115,6 +117,8 @@ pub struct Rows {
     pub spoken: Vec<SpokenRow>,
     /// Who sent how much on which day.
     pub activity: Vec<ActivityRow>,
+    /// Messages of activity: instant, and whether this conversation is the first of its kind.
+    pub sent: Vec<(i64, bool)>,
     /// Timers.
     pub timers: Vec<TimerRow>,
     /// Further messages of timers: instant and msgid row.
@@ -306,14 +310,14 @@ fn timers(
 
 fn activity(given: &Given<'_>, zone: Zone, buffers: &mut Buffers, rows: &mut Rows) {
     let fresh = &given.entries[given.fresh..];
-    let mut day = None;
     let of_day = &mut buffers.by_speaker;
     of_day.clear();
-    for entry in fresh {
+    let (mut day, mut first) = (None, 0);
+    for (nth, entry) in fresh.iter().enumerate() {
         let on = day_number(zone, entry.at_ms);
         if day != Some(on) {
-            rows.activity.append(of_day);
-            day = Some(on);
+            flush(of_day, &fresh[first..nth], rows);
+            (day, first) = (Some(on), nth);
         }
         let own = u32::from(entry.is_own);
         match of_day.iter_mut().find(|row| row.speaker == entry.speaker) {
@@ -331,8 +335,20 @@ fn activity(given: &Given<'_>, zone: Zone, buffers: &mut Buffers, rows: &mut Row
                 n_own: own,
                 first_ms: entry.at_ms,
                 last_ms: entry.at_ms,
+                sent: (0, 0),
             }),
         }
+    }
+    flush(of_day, &fresh[first..], rows);
+}
+
+/// Gives out the rows of a day with their messages, which are among `entries`.
+fn flush(of_day: &mut Vec<ActivityRow>, entries: &[Entry], rows: &mut Rows) {
+    for row in of_day.iter_mut() {
+        let from = rows.sent.len();
+        let own = entries.iter().filter(|e| e.speaker == row.speaker);
+        rows.sent.extend(own.map(|e| (e.at_ms, e.is_own)));
+        row.sent = (from, rows.sent.len());
     }
     rows.activity.append(of_day);
 }

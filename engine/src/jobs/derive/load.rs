@@ -68,6 +68,7 @@ impl Snapshot {
         days: Period,
         now_ms: i64,
         names: &mut Names,
+        moves: &Moves<'_>,
     ) -> Result<PeriodFacts, DeriveError> {
         let mut facts = PeriodFacts::default();
         let is_in = |day: NaiveDate| days.contains(day);
@@ -83,7 +84,7 @@ impl Snapshot {
         }
         self.only_effective(&next, names, &mut facts);
         for batch in &activity {
-            activity_facts(batch, self.zone, names, &mut facts);
+            activity_facts(batch, self.zone, names, moves, &mut facts);
         }
         for batch in &calls {
             call_facts(batch, names, &mut facts);
@@ -288,12 +289,50 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
     }
 }
 
-fn activity_facts(batch: &RecordBatch, zone: Zone, names: &mut Names, facts: &mut PeriodFacts) {
+/// At which instants after the first and up to the second somebody changed his place in the
+/// organisation: what he sent on a day is split there (semantics 9).
+pub type Moves<'a> = dyn Fn(&str, i64, i64) -> Vec<i64> + Sync + 'a;
+
+fn activity_facts(
+    batch: &RecordBatch,
+    zone: Zone,
+    names: &mut Names,
+    moves: &Moves<'_>,
+    facts: &mut PeriodFacts,
+) {
     let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
     let (speaker, side) = (text(batch, "speaker"), text(batch, "side"));
     let (n, n_own) = (integer(batch, "messages"), integer(batch, "messages_own"));
     let (first, last) = (instant(batch, "first_at"), instant(batch, "last_at"));
+    let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
     for row in 0..batch.num_rows() {
+        let (first_ms, last_ms) = (first[row] / 1000, last[row] / 1000);
+        let cuts = if first_ms < last_ms && side.value(row) == Side::Employee.as_str() {
+            moves(speaker.value(row), first_ms, last_ms)
+        } else {
+            Vec::new()
+        };
+        if !cuts.is_empty() {
+            let whole = ActivityFact {
+                day: zone.day_of(first_ms),
+                conversation: names.intern(conversation.value(row)),
+                kind: kind_of(kind.value(row)),
+                speaker: names.intern(speaker.value(row)),
+                side: Side::Employee,
+                n: n[row] as u32,
+                n_own: n_own[row] as u32,
+                first_ms,
+                last_ms,
+            };
+            let ms = |us: &[i64]| -> Vec<i64> { us.iter().map(|us| us / 1000).collect() };
+            let all = ms(instants_of(message_at, row));
+            let own = match n[row] == n_own[row] {
+                true => all.clone(),
+                false => ms(instants_of(own_at, row)),
+            };
+            split(&whole, &all, &own, &cuts, facts);
+            continue;
+        }
         facts.activity.push(ActivityFact {
             day: zone.day_of(first[row] / 1000),
             conversation: names.intern(conversation.value(row)),
@@ -305,6 +344,25 @@ fn activity_facts(batch: &RecordBatch, zone: Zone, names: &mut Names, facts: &mu
             first_ms: first[row] / 1000,
             last_ms: last[row] / 1000,
         });
+    }
+}
+
+/// One fact for each stretch between cuts in which something was sent.
+fn split(whole: &ActivityFact, all: &[i64], own: &[i64], cuts: &[i64], facts: &mut PeriodFacts) {
+    let mut from = i64::MIN;
+    for to in cuts.iter().copied().chain([i64::MAX]) {
+        let within = |ms: &&i64| from <= **ms && **ms < to;
+        let sent: Vec<i64> = all.iter().filter(within).copied().collect();
+        if let (Some(first), Some(last)) = (sent.first(), sent.last()) {
+            facts.activity.push(ActivityFact {
+                n: sent.len() as u32,
+                n_own: own.iter().filter(within).count() as u32,
+                first_ms: *first,
+                last_ms: *last,
+                ..*whole
+            });
+        }
+        from = to;
     }
 }
 

@@ -12,7 +12,7 @@ use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::time::Zone;
 
-use super::conversation::{Rows, TimerRow, day_number};
+use super::conversation::{ActivityRow, Rows, TimerRow, day_number};
 use super::message::{Call, MessageIds};
 use super::schema::{self, Derived};
 use super::timeouts::TimeoutRow;
@@ -171,7 +171,20 @@ pub fn activity(parts: &[Rows], at: &Context<'_>) -> Result<RecordBatch, ArrowEr
     let (mut speaker, mut side) = (StringBuilder::new(), StringBuilder::new());
     let (mut n, mut n_own) = (Int64Builder::new(), Int64Builder::new());
     let (mut first, mut last) = (instants(), instants());
-    for row in parts.iter().flat_map(|part| &part.activity) {
+    let (mut message_at, mut own_at) = (instant_lists(), instant_lists());
+    let rows = parts.iter().flat_map(|part| {
+        let sent = |row: &ActivityRow| &part.sent[row.sent.0..row.sent.1];
+        part.activity.iter().map(move |row| (row, sent(row)))
+    });
+    for (row, sent) in rows {
+        for (ms, is_own) in sent {
+            message_at.values().append_value(ms * 1000);
+            if *is_own && row.n_own != row.n {
+                own_at.values().append_value(ms * 1000);
+            }
+        }
+        message_at.append(true);
+        own_at.append(true);
         day.append_value(row.day);
         conversation.append_value(at.place(row.place));
         kind.append_value(at.kind(row.place).as_str());
@@ -194,6 +207,8 @@ pub fn activity(parts: &[Rows], at: &Context<'_>) -> Result<RecordBatch, ArrowEr
             Arc::new(n_own.finish()),
             Arc::new(first.finish()),
             Arc::new(last.finish()),
+            Arc::new(message_at.finish()),
+            Arc::new(own_at.finish()),
         ],
     )
 }

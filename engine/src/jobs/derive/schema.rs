@@ -206,6 +206,13 @@ pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
                 ),
                 ("first_at", Instant, SURE, "the first of them"),
                 ("last_at", Instant, SURE, "the last of them"),
+                ("message_at", Instants, SURE, "each of them"),
+                (
+                    "own_at",
+                    Instants,
+                    SURE,
+                    "those of messages_own where these are not all of them, else empty",
+                ),
             ],
         },
         Derived {

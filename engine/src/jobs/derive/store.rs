@@ -17,7 +17,7 @@ use crate::archive::{CommitNote, Home, Table, seal};
 
 const FILE: &str = "current.json";
 /// Raised when rows would be derived otherwise, or tables look otherwise: older ones are left.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What tables were made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

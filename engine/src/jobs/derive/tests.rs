@@ -180,7 +180,8 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
         "{\"userid\":\"e1\",\"name\":\"甲\",\"departments\":[\"d\"]}",
     )
     .await;
-    let mut rules = Rules::default().replaced_by(RULES).unwrap();
+    let mut file = RULES.to_string();
+    let mut rules = Rules::default().replaced_by(&file).unwrap();
     let (late, mut early): (Vec<_>, Vec<_>) = rows(&said, &is_late)
         .into_iter()
         .partition(|(is_late, _)| *is_late);
@@ -231,12 +232,12 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
                 feed_rows(&home, "group_roles", line).await;
             }
             Change::TimerFrom => {
-                let text = RULES.replace("[timeout]", "[timeout]\nfrom = \"first\"");
-                rules = rules.replaced_by(&text).unwrap();
+                file = RULES.replace("[timeout]", "[timeout]\nfrom = \"first\"");
+                rules = rules.replaced_by(&file).unwrap();
             }
             Change::Levels => {
-                let text = RULES.replace("after_minutes = 3 ", "after_minutes = 5 ");
-                rules = rules.replaced_by(&text).unwrap();
+                file = file.replace("after_minutes = 3 ", "after_minutes = 5 ");
+                rules = rules.replaced_by(&file).unwrap();
             }
         }
         let had_messages = Manifest::read(&home).is_some_and(|m| m.made_from.messages_version > 0);
