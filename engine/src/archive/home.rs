@@ -261,6 +261,26 @@ impl Home {
         Ok(names)
     }
 
+    /// The folders of all derived tables, of every generation that is still there.
+    pub fn derived_tables(&self) -> std::io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        let open = |folder: &Path| match std::fs::read_dir(folder) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        };
+        for generation in open(&self.root.join("derived"))?.into_iter().flatten() {
+            let generation = generation?;
+            if !generation.file_type()?.is_dir() {
+                continue;
+            }
+            for table in open(&generation.path())?.into_iter().flatten() {
+                folders.push(table?.path());
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    }
+
     /// The folder of one Delta table.
     pub fn table(&self, name: &str) -> PathBuf {
         self.root.join("tables").join(name)

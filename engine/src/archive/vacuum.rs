@@ -91,6 +91,26 @@ pub async fn vacuum(
     Ok(done)
 }
 
+/// Deletes of one table what has been out of it since before `dead_before_ms`, and its log entries
+/// before `entries_from` that are as old. For tables that are derived: nobody else needs them.
+///
+/// # Errors
+/// What cannot be read or deleted; what was deleted stays so.
+pub async fn sweep_table(
+    table: &Table,
+    dead_before_ms: i64,
+    entries_from: u64,
+) -> Result<Vacuumed, VacuumError> {
+    let mut done = Vacuumed::default();
+    let sweep = Sweep {
+        folder: table.folder().to_path_buf(),
+        dead_before: dead_before_ms,
+        done: &mut done,
+    };
+    sweep.table(table, Some(entries_from)).await?;
+    Ok(done)
+}
+
 struct Sweep<'a> {
     folder: PathBuf,
     /// What was needed last before this instant is deleted.

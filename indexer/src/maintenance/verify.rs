@@ -106,7 +106,10 @@ pub(super) fn check_database(home: &Home, file: PathBuf) -> Report {
 /// its file of the last run (`engine/src/archive/ledger/`).
 fn check_small_files(home: &Home, report: &mut Report) {
     type Check = (&'static str, fn(&[u8]) -> bool);
-    let checks: [Check; 3] = [
+    let checks: [Check; 4] = [
+        ("derived/current.json", |bytes| {
+            open_text("current.json", bytes).1 == Seal::Whole
+        }),
         (PLACE, |bytes| open_text(PLACE, bytes).1 == Seal::Whole),
         ("ledger/account.json", |bytes| {
             let text = bytes.strip_suffix(b"\n").unwrap_or_default();

@@ -31,12 +31,23 @@ pub(super) async fn verify_table(
     ask: Ask,
     visit: &(dyn Fn(&RecordBatch) + Sync),
 ) -> Report {
-    let mut report = Report::default();
-    let folder = home.table(name);
     let is_messages = name == messages::TABLE;
     if ask.days.is_some() && !is_messages {
-        return report;
+        return Report::default();
     }
+    verify_folder(home, home.table(name), is_messages, sealed, ask, visit).await
+}
+
+/// Verifies the table in a folder.
+pub(super) async fn verify_folder(
+    home: &Home,
+    folder: std::path::PathBuf,
+    is_messages: bool,
+    sealed: Sealing,
+    ask: Ask,
+    visit: &(dyn Fn(&RecordBatch) + Sync),
+) -> Report {
+    let mut report = Report::default();
     let table = match Table::open_any(&folder).await {
         Ok(Some(table)) => table,
         Ok(None) => return report,

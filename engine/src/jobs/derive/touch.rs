@@ -84,6 +84,7 @@ pub async fn step(
     let mut manifest = Manifest::new(known.generation, made_from);
     manifest.tables = outputs.versions();
     manifest.write(work.home).await?;
+    outputs.sweep().await;
     let done = Derivation {
         is_rebuild: false,
         n_conversations: touched.len() as u64,

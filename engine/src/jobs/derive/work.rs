@@ -18,10 +18,17 @@ use super::store::{self, MadeFrom, Manifest};
 use super::timeouts::Governors;
 use super::world::World;
 use super::{Derivation, DeriveError, Progress, Watch};
+use crate::archive::vacuum::sweep_table;
 use crate::archive::{Home, Table};
 use crate::directory::Directory;
 use crate::rules::Rules;
 use crate::tables::Tables;
+
+/// Every so many versions of a table its old files are deleted.
+const SWEEP_EVERY: u64 = 16;
+/// A file may be deleted so many milliseconds after it went out of its table: questions that began
+/// before have ended by then.
+const SWEEP_AFTER_MS: i64 = 600_000;
 
 /// What a derivation works with.
 pub struct Work<'a> {
@@ -83,6 +90,18 @@ impl Outputs {
         self.tables
             .get_mut(name)
             .expect("all tables of the schema were opened")
+    }
+
+    /// Deletes what questions that began a while ago no longer read. Now and then is enough.
+    pub async fn sweep(&self) {
+        let dead_before_ms = chrono::Utc::now().timestamp_millis() - SWEEP_AFTER_MS;
+        for table in self.tables.values() {
+            if table.version() % SWEEP_EVERY == 0
+                && let Err(error) = sweep_table(table, dead_before_ms, table.version()).await
+            {
+                tracing::warn!(%error, "old files of derived tables were not deleted");
+            }
+        }
     }
 
     /// The version of each table.
