@@ -80,8 +80,7 @@ fn show(data: &Path, version: Option<i64>) -> Result<(), Failure> {
                 .rules
         }
     };
-    print!("{}", rules.to_toml());
-    Ok(())
+    said(&rules.to_toml())
 }
 
 async fn apply(home: &Home, text: &str) -> Result<(), Failure> {
@@ -116,17 +115,22 @@ fn diff(data: &Path, text: &str) -> Result<(), Failure> {
     if changes.is_empty() {
         eprintln!("nothing would change");
     }
+    let mut told = String::new();
     for change in &changes {
-        println!("# {}: {}", change.section, change.recomputed.told());
+        told += &format!("# {}: {}\n", change.section, change.recomputed.told());
         for line in change.lines() {
-            match line {
-                Line::Same(line) => println!("  {line}"),
-                Line::Gone(line) => println!("- {line}"),
-                Line::New(line) => println!("+ {line}"),
-            }
+            told += &match line {
+                Line::Same(line) => format!("  {line}\n"),
+                Line::Gone(line) => format!("- {line}\n"),
+                Line::New(line) => format!("+ {line}\n"),
+            };
         }
     }
-    Ok(())
+    said(&told)
+}
+
+fn said(text: &str) -> Result<(), Failure> {
+    output::text(text).map_err(|e| Failure::failed(format!("cannot write the answer: {e}")))
 }
 
 fn history(data: &Path, out: &Out) -> Result<(), Failure> {

@@ -211,6 +211,14 @@ pub enum Fault {
     Parquet(#[from] ::parquet::errors::ParquetError),
 }
 
+/// Writes a text to stdout as it is. Whoever stops reading has read enough.
+pub fn text(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
 impl Fault {
     fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
