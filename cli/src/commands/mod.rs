@@ -16,12 +16,15 @@ mod serve;
 mod tape;
 mod token;
 
+use std::io::IsTerminal;
 use std::path::Path;
+use std::sync::Arc;
 
 use huicun_engine::archive::Home;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::config::{Config, Corp};
 use huicun_query_api::queries::Archive;
+use huicun_query_api::queries::archive::Watcher;
 
 use crate::arguments::{Arguments, Command};
 use crate::failure::Failure;
@@ -68,7 +71,34 @@ async fn open_archive(data: &Path) -> Result<Archive, Failure> {
     let (_, rules) = State::open(&home.state())?.rules()?;
     let archive = Archive::open(home, rules)?;
     archive.catch_up().await?;
+    if std::io::stderr().is_terminal() {
+        archive.watch(progress_of_figures());
+    }
     Ok(archive)
+}
+
+/// A bar with an estimate for figures that are derived anew; Ctrl-C ends it and changes nothing.
+fn progress_of_figures() -> Watcher {
+    /// Less than that is over before anybody has read it.
+    const WORTH_A_BAR: u64 = 500_000;
+    let bar = indicatif::ProgressBar::hidden();
+    let template = "deriving figures {bar:40} {human_pos}/{human_len} messages, {eta} left";
+    if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    Arc::new(move |step| {
+        if !step.is_rebuild || step.n_all < WORTH_A_BAR {
+            return;
+        }
+        if bar.is_hidden() {
+            bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        bar.set_length(step.n_all);
+        bar.set_position(step.n_done);
+        if step.n_done >= step.n_all {
+            bar.finish_and_clear();
+        }
+    })
 }
 
 /// The configuration and its companies, or those of them that are named.

@@ -20,3 +20,4 @@ mod refusals;
 mod rules;
 mod storage;
 mod support;
+mod timeouts;

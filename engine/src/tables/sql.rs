@@ -10,6 +10,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -107,13 +108,16 @@ fn running(error: &DataFusionError) -> SqlError {
     SqlError::Running(what)
 }
 
-/// Refuses what is too large or no SELECT, before anything else is done for it.
+/// Refuses what is too large or no SELECT, before anything else is done for it, and names the
+/// tables that it asks for.
 ///
 /// # Errors
-/// [`SqlError::TooLarge`], [`SqlError::NotASelect`].
-pub fn check(sql: &str) -> Result<(), SqlError> {
+/// [`SqlError::TooLarge`], [`SqlError::NotASelect`], or a statement that cannot be parsed.
+pub fn check(sql: &str) -> Result<Vec<String>, SqlError> {
     check_size(sql)?;
-    check_is_select(sql)
+    let statement = the_select(sql)?;
+    let (tables, _) = resolve_table_references(&statement, true)?;
+    Ok(tables.iter().map(|name| name.table().to_string()).collect())
 }
 
 /// Runs one SELECT and returns its columns and rows, of at most `bytes_max` in memory: what is
@@ -191,14 +195,15 @@ fn check_size(sql: &str) -> Result<(), SqlError> {
     limit("operators", n_operators, OPERATORS_MAX)
 }
 
-fn check_is_select(sql: &str) -> Result<(), SqlError> {
-    let statements = DFParser::parse_sql(sql)?;
-    match (statements.front(), statements.len()) {
+fn the_select(sql: &str) -> Result<Statement, SqlError> {
+    let mut statements = DFParser::parse_sql(sql)?;
+    match (statements.pop_front(), statements.len() + 1) {
         (Some(Statement::Statement(statement)), 1)
             if matches!(statement.as_ref(), ast::Statement::Query(_)) =>
         {
-            Ok(())
+            Ok(Statement::Statement(statement))
         }
+        (None, _) => Err(SqlError::NotASelect("found 0 statements".into())),
         (_, n) if n != 1 => Err(SqlError::NotASelect(format!("found {n} statements"))),
         _ => Err(SqlError::NotASelect(
             "found another kind of statement".into(),

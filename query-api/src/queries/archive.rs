@@ -8,7 +8,8 @@ use huicun_engine::archive::ledger::Ledger;
 use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory::{Directory, store};
 use huicun_engine::jobs::Facts;
-use huicun_engine::jobs::derive::Watch;
+use huicun_engine::jobs::derive::store::Manifest;
+use huicun_engine::jobs::derive::{Progress, Watch};
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_engine::state::lost_media::{LostMedia, lost_media};
@@ -38,6 +39,9 @@ pub struct AsOf {
     pub holes_total: Option<u64>,
 }
 
+/// Is told how far deriving figures is.
+pub type Watcher = Arc<dyn Fn(Progress) + Send + Sync>;
+
 /// The open archive.
 pub struct Archive {
     home: Home,
@@ -45,6 +49,7 @@ pub struct Archive {
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
     facts: Arc<tokio::sync::Mutex<Option<Arc<Facts>>>>,
+    progress: std::sync::OnceLock<Watcher>,
     ledger: KnownLedger,
     state: RwLock<Option<Arc<State>>>,
 }
@@ -61,9 +66,15 @@ impl Archive {
             search: RwLock::new(None),
             directory: RwLock::new(None),
             facts: Arc::default(),
+            progress: std::sync::OnceLock::new(),
             ledger: KnownLedger::default(),
             state: RwLock::new(None),
         })
+    }
+
+    /// Lets somebody watch while figures are derived; the first who asks does.
+    pub fn watch(&self, watcher: Watcher) {
+        let _ = self.progress.set(watcher);
     }
 
     /// The data directory.
@@ -125,6 +136,8 @@ impl Archive {
         let (_, rules) = self.state()?.rules()?;
         if let Some(facts) = known.as_ref()
             && facts.rules == rules
+            // A rebuild by another process has put other tables in force.
+            && Manifest::read(&self.home).as_ref() == Some(&facts.snapshot.manifest)
             && facts.messages_version == messages_version
             && facts.directory.versions == directory
         {
@@ -132,11 +145,18 @@ impl Archive {
         }
         // On a thread of its own: it computes for long, and goes on for the next who asks when
         // this one gives up.
-        let home = self.home.clone();
+        let (home, progress) = (self.home.clone(), self.progress.get().cloned());
         let runtime = tokio::runtime::Handle::current();
         tokio::task::spawn_blocking(move || {
-            let facts =
-                Arc::new(runtime.block_on(Facts::current(&home, &rules, &Watch::NOBODY))?);
+            let watch = Watch {
+                progress: &|step| {
+                    if let Some(progress) = &progress {
+                        progress(step);
+                    }
+                },
+                ..Watch::NOBODY
+            };
+            let facts = Arc::new(runtime.block_on(Facts::current(&home, &rules, &watch))?);
             *known = Some(Arc::clone(&facts));
             Ok(facts)
         })

@@ -1,11 +1,8 @@
 //! Dialogues (对话, semantics 3): one row per stretch of a conversation with a customer.
 
-use std::collections::{BTreeSet, HashMap};
-
-use arrow::array::{Array, AsArray, Int64Array, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, Int64Array, ListArray, RecordBatch, StringArray};
 use huicun_engine::access::Scope;
-use huicun_engine::jobs::Facts;
+use huicun_engine::jobs::derive::columns::{instant, integer, list, text, texts_of};
 use huicun_engine::jobs::derive::schema::DIALOGUES;
 use huicun_semantics::time::Zone;
 use serde::{Deserialize, Serialize};
@@ -14,6 +11,7 @@ use serde_json::{Value, json};
 use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use super::page::Place;
+use super::wanted::Wanted;
 use crate::answer::{Column, ColumnKind, Table};
 
 /// What is asked.
@@ -79,11 +77,7 @@ pub async fn dialogues(
     let (from_ms, to_ms) = archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let after = params.cursor.as_deref().map(Place::of_token).transpose()?;
     let facts = archive.facts().await?;
-    let departments: BTreeSet<String> = params
-        .departments
-        .iter()
-        .flat_map(|id| facts.directory.departments_below(id))
-        .collect();
+    let wanted = Wanted::new(scope, &facts, &params.employees, &params.departments).await?;
     let zone = archive.zone();
     // Rows are in order within a day, and days in order.
     let from_ms_wanted = after.as_ref().map_or(from_ms, |place| Some(place.first));
@@ -95,11 +89,6 @@ pub async fn dialogues(
         from_day.is_none_or(|from| day >= from) && to_day.is_none_or(|to| day <= to)
     };
     let batches = facts.snapshot.rows(DIALOGUES, is_wanted_day).await?;
-    // Rooms are looked up only for those who do not see everything.
-    let rooms = match scope.employees() {
-        Some(_) => facts.snapshot.room_people().await?,
-        None => HashMap::new(),
-    };
     let mut items: Vec<(Place, DialogueItem)> = Vec::new();
     let mut next = None;
     'all: for batch in &batches {
@@ -114,15 +103,7 @@ pub async fn dialogues(
                 continue;
             }
             let item = rows.item(row, zone);
-            if !is_wanted(
-                scope,
-                &facts,
-                params,
-                &departments,
-                &rooms,
-                place.first,
-                &item,
-            ) {
+            if !wanted.keeps(&item.conversation, place.first, &item.employees) {
                 continue;
             }
             if params.limit != 0 && items.len() == params.limit {
@@ -165,27 +146,19 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn of(batch: &'a RecordBatch) -> Self {
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .expect("derived tables are read with all their columns")
-        };
-        let text = |name: &str| column(name).as_string::<i32>();
-        let integer = |name: &str| column(name).as_primitive::<Int64Type>();
-        let instant = |name: &str| column(name).as_primitive::<TimestampMicrosecondType>();
         Self {
-            id: text("dialogue_id"),
-            conversation: text("conversation"),
-            kind: text("kind"),
-            started: instant("started_at").values(),
-            ended: instant("ended_at").values(),
-            first_seq: integer("first_seq").values(),
-            opened_by: text("opened_by"),
-            employees: column("employees").as_list(),
-            customers: column("customers").as_list(),
-            n_employee: integer("employee_messages").values(),
-            n_customer: integer("customer_messages").values(),
-            first_reply: integer("first_reply_ms"),
+            id: text(batch, "dialogue_id"),
+            conversation: text(batch, "conversation"),
+            kind: text(batch, "kind"),
+            started: instant(batch, "started_at").values(),
+            ended: instant(batch, "ended_at").values(),
+            first_seq: integer(batch, "first_seq").values(),
+            opened_by: text(batch, "opened_by"),
+            employees: list(batch, "employees"),
+            customers: list(batch, "customers"),
+            n_employee: integer(batch, "employee_messages").values(),
+            n_customer: integer(batch, "customer_messages").values(),
+            first_reply: integer(batch, "first_reply_ms"),
         }
     }
 
@@ -199,11 +172,7 @@ impl<'a> Rows<'a> {
     }
 
     fn item(&self, row: usize, zone: Zone) -> DialogueItem {
-        let people = |list: &ListArray| -> Vec<String> {
-            let ids = list.value(row);
-            let ids = ids.as_string::<i32>();
-            ids.iter().flatten().map(String::from).collect()
-        };
+        let people = |list| texts_of(list, row).map(String::from).collect();
         let first_reply = self
             .first_reply
             .is_valid(row)
@@ -222,53 +191,6 @@ impl<'a> Rows<'a> {
             first_reply_seconds: first_reply.map(|ms| ms as f64 / 1000.0),
         }
     }
-}
-
-fn is_wanted(
-    scope: &Scope,
-    facts: &Facts,
-    params: &DialogueParams,
-    departments: &BTreeSet<String>,
-    rooms: &HashMap<String, Vec<String>>,
-    started_ms: i64,
-    item: &DialogueItem,
-) -> bool {
-    let employees = &item.employees;
-    let by_employee =
-        params.employees.is_empty() || employees.iter().any(|id| params.employees.contains(id));
-    let by_department = departments.is_empty()
-        || employees
-            .iter()
-            .any(|id| facts.directory.was_in(id, departments, started_ms));
-    let at = (item.conversation.as_str(), started_ms);
-    by_employee && by_department && is_visible(scope, facts, rooms, at, employees)
-}
-
-/// As a message of its conversation: an employee of the pair, or one who spoke or received in the
-/// group or was its member, is in scope.
-pub(super) fn is_visible(
-    scope: &Scope,
-    facts: &Facts,
-    rooms: &HashMap<String, Vec<String>>,
-    (conversation, at_ms): (&str, i64),
-    employees: &[String],
-) -> bool {
-    let Some(visible) = scope.employees() else {
-        return true;
-    };
-    if employees.iter().any(|id| visible.contains(id)) {
-        return true;
-    }
-    let in_room = rooms.get(conversation);
-    if in_room.into_iter().flatten().any(|id| visible.contains(id)) {
-        return true;
-    }
-    visible.iter().any(|id| {
-        facts
-            .directory
-            .memberships_of(id)
-            .any(|(chat, interval)| chat == conversation && interval.contains(at_ms))
-    })
 }
 
 impl DialoguePage {

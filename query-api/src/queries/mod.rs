@@ -18,6 +18,7 @@ pub mod reports;
 pub mod search;
 pub mod sql;
 pub mod timeouts;
+mod wanted;
 
 pub use archive::{Archive, AsOf};
 pub use error::QuestionError;

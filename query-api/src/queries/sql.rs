@@ -5,6 +5,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use huicun_engine::access::Scope;
+use huicun_engine::jobs::derive::sql as derived;
 use huicun_engine::tables;
 use huicun_semantics::time::Zone;
 use serde_json::Value;
@@ -29,11 +30,13 @@ pub async fn sql(
         ));
     }
     // What is refused changes nothing, the derived tables neither.
-    tables::check(statement)?;
+    let asked = tables::check(statement)?;
     let tables = tables::open(archive.home()).await?;
     let ctx = tables.session().await?;
-    let facts = archive.facts().await?;
-    facts.snapshot.register(&ctx).await?;
+    // Who asks for messages only does not wait for figures.
+    if asked.iter().any(|name| derived::is_derived(name)) {
+        archive.facts().await?.snapshot.register(&ctx).await?;
+    }
     let (schema, batches) = tables::query(&ctx, statement, bytes_max).await?;
     let columns = schema
         .fields()

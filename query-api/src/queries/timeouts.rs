@@ -1,21 +1,21 @@
 //! Timeouts (超时回复, semantics 5, manual 7.2): one row per customer who was not answered in time.
 
-use std::collections::{BTreeSet, HashMap};
-
 use arrow::array::{
-    Array, AsArray, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use huicun_engine::access::Scope;
+use huicun_engine::jobs::derive::columns::{
+    instant, instants_of, integer, list, maybe_ms, maybe_text, text, texts_of,
+};
 use huicun_engine::jobs::derive::schema::TIMEOUTS;
 use huicun_semantics::time::Zone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::archive::{Archive, AsOf, now_ms};
-use super::dialogues::is_visible;
 use super::error::QuestionError;
 use super::page::Place;
+use super::wanted::Wanted;
 use crate::answer::{Column, ColumnKind, Table};
 
 /// What is asked.
@@ -87,11 +87,7 @@ pub async fn timeouts(
     let (from_ms, to_ms) = archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let after = params.cursor.as_deref().map(Place::of_token).transpose()?;
     let facts = archive.facts().await?;
-    let departments: BTreeSet<String> = params
-        .departments
-        .iter()
-        .flat_map(|id| facts.directory.departments_below(id))
-        .collect();
+    let wanted = Wanted::new(scope, &facts, &params.employees, &params.departments).await?;
     let (zone, now_ms) = (archive.zone(), now_ms());
     let first_day = after.as_ref().map_or(from_ms, |place| Some(place.first));
     let first_day = first_day.map(|ms| zone.day_of(ms));
@@ -99,10 +95,6 @@ pub async fn timeouts(
     let is_day =
         |day: chrono::NaiveDate| first_day.is_none_or(|first| day >= first) && day <= last_day;
     let batches = facts.snapshot.rows(TIMEOUTS, is_day).await?;
-    let rooms = match scope.employees() {
-        Some(_) => facts.snapshot.room_people().await?,
-        None => HashMap::new(),
-    };
     let mut items: Vec<(Place, TimeoutItem)> = Vec::new();
     let mut next = None;
     'all: for batch in &batches {
@@ -114,21 +106,7 @@ pub async fn timeouts(
                 continue;
             }
             let item = rows.item(row, zone, now_ms);
-            let by_employee = params.employees.is_empty()
-                || item
-                    .employees
-                    .iter()
-                    .any(|id| params.employees.contains(id));
-            let by_department = departments.is_empty()
-                || item
-                    .employees
-                    .iter()
-                    .any(|id| facts.directory.was_in(id, &departments, place.first));
-            let at = (item.conversation.as_str(), place.first);
-            if !by_employee
-                || !by_department
-                || !is_visible(scope, &facts, &rooms, at, &item.employees)
-            {
+            if !wanted.keeps(&item.conversation, place.first, &item.employees) {
                 continue;
             }
             if params.limit != 0 && items.len() == params.limit {
@@ -168,33 +146,26 @@ struct Rows<'a> {
     fired: &'a [i64],
     level_at: &'a ListArray,
     answered: &'a TimestampMicrosecondArray,
-    working: &'a arrow::array::Int64Array,
+    working: &'a Int64Array,
 }
 
 impl<'a> Rows<'a> {
     fn of(batch: &'a RecordBatch) -> Self {
-        let column = |name: &str| {
-            batch
-                .column_by_name(name)
-                .expect("derived tables are read with all their columns")
-        };
-        let text = |name: &str| column(name).as_string::<i32>();
-        let instant = |name: &str| column(name).as_primitive::<TimestampMicrosecondType>();
         Self {
-            conversation: text("conversation"),
-            kind: text("kind"),
-            customer: text("customer"),
-            employees: column("employees").as_list(),
-            responsible: text("responsible"),
-            rule: text("rule"),
-            timer: instant("timer_at").values(),
-            timer_message: text("timer_message_id"),
-            message: text("message_id"),
-            shown: instant("last_message_at").values(),
-            fired: instant("fired_at").values(),
-            level_at: column("level_at").as_list(),
-            answered: instant("answered_at"),
-            working: column("waited_working_ms").as_primitive::<Int64Type>(),
+            conversation: text(batch, "conversation"),
+            kind: text(batch, "kind"),
+            customer: text(batch, "customer"),
+            employees: list(batch, "employees"),
+            responsible: text(batch, "responsible"),
+            rule: text(batch, "rule"),
+            timer: instant(batch, "timer_at").values(),
+            timer_message: text(batch, "timer_message_id"),
+            message: text(batch, "message_id"),
+            shown: instant(batch, "last_message_at").values(),
+            fired: instant(batch, "fired_at").values(),
+            level_at: list(batch, "level_at"),
+            answered: instant(batch, "answered_at"),
+            working: integer(batch, "waited_working_ms"),
         }
     }
 
@@ -213,37 +184,25 @@ impl<'a> Rows<'a> {
     }
 
     fn item(&self, row: usize, zone: Zone, now_ms: i64) -> TimeoutItem {
-        let employees = self.employees.value(row);
-        let levels = self.level_at.value(row);
-        let levels = levels.as_primitive::<TimestampMicrosecondType>();
-        let reached = levels.values().iter().map(|us| us / 1000);
+        let reached = instants_of(self.level_at, row).iter().map(|us| us / 1000);
         let level_at: Vec<String> = reached
             .filter(|ms| *ms <= now_ms)
             .map(|ms| zone.rfc3339_ms(ms))
             .collect();
-        let answered = self.answered.is_valid(row);
-        let answered = answered.then(|| self.answered.value(row) / 1000);
+        let answered = maybe_ms(self.answered, row);
         let seconds = |ms: i64| ms as f64 / 1000.0;
         TimeoutItem {
             conversation: self.conversation.value(row).to_string(),
             kind: self.kind.value(row).to_string(),
             customer: self.customer.value(row).to_string(),
-            employees: employees
-                .as_string::<i32>()
-                .iter()
-                .flatten()
-                .map(String::from)
-                .collect(),
+            employees: texts_of(self.employees, row).map(String::from).collect(),
             message_id: self.message.value(row).to_string(),
             last_message_at: zone.rfc3339_ms(self.shown[row] / 1000),
             fired_at: zone.rfc3339_ms(self.fired[row] / 1000),
             level: level_at.len(),
             level_at,
             rule: self.rule.value(row).to_string(),
-            responsible: self
-                .responsible
-                .is_valid(row)
-                .then(|| self.responsible.value(row).to_string()),
+            responsible: maybe_text(self.responsible, row).map(String::from),
             answered_at: answered.map(|ms| zone.rfc3339_ms(ms)),
             waited_seconds: answered.map(|ms| seconds(ms - self.timer[row] / 1000)),
             waited_working_seconds: self

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use arrow::array::{Array, AsArray, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{RecordBatch, StringArray};
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::time::{Period, Zone};
 
 use super::DeriveError;
+use super::columns::{
+    instant, instants_of, integer, integers_of, list, maybe_ms, maybe_text, text, texts_of,
+};
 use super::schema::{self, Derived};
 use super::store::{self, Manifest};
 use crate::archive::{Home, Table};
@@ -133,10 +135,10 @@ impl Snapshot {
             let conversation = text(&batch, "conversation");
             let (speakers, receivers) = (list(&batch, "speakers"), list(&batch, "receivers"));
             for row in 0..batch.num_rows() {
-                let mut people = Vec::new();
-                for ids in [texts_of(speakers, row), texts_of(receivers, row)] {
-                    people.extend(ids.iter().flatten().map(String::from));
-                }
+                let people: Vec<String> = texts_of(speakers, row)
+                    .chain(texts_of(receivers, row))
+                    .map(String::from)
+                    .collect();
                 if !people.is_empty() {
                     rooms.insert(conversation.value(row).to_string(), people);
                 }
@@ -241,13 +243,14 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
     for row in 0..batch.num_rows() {
         let replies_from = facts.replies.len();
         let (turns, ats) = (instants_of(turn, row), instants_of(reply_at, row));
-        let (bys, intervals) = (texts_of(reply_by, row), integers_of(reply_ms, row));
+        let bys: Vec<&str> = texts_of(reply_by, row).collect();
+        let intervals = integers_of(reply_ms, row);
         let works = integers_of(working, row);
         for at in 0..ats.len() {
             facts.replies.push(ReplyFact {
                 turn_ms: turns[at] / 1000,
                 at_ms: ats[at] / 1000,
-                by: names.intern(bys.value(at)),
+                by: names.intern(bys[at]),
                 interval_ms: intervals[at],
                 working_ms: works.get(at).copied(),
             });
@@ -255,11 +258,9 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
         let spoken_from = facts.spoken.len();
         let said = instants_of(message_at, row);
         if !said.is_empty() {
-            let by = texts_of(message_by, row);
-            let own = texts_of(employees, row);
-            for (at, us) in said.iter().enumerate() {
-                let speaker = by.value(at);
-                let is_employee = (0..own.len()).any(|at| own.value(at) == speaker);
+            let own: Vec<&str> = texts_of(employees, row).collect();
+            for (us, speaker) in said.iter().zip(texts_of(message_by, row)) {
+                let is_employee = own.contains(&speaker);
                 facts.spoken.push(SpokenFact {
                     at_ms: us / 1000,
                     speaker: names.intern(speaker),
@@ -276,11 +277,11 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
             kind: kind_of(kind.value(row)),
             employee: maybe(employee, row, names),
             customer: maybe(customer, row, names),
-            started_ms: started[row] / 1000,
-            ended_ms: ended[row] / 1000,
+            started_ms: started.value(row) / 1000,
+            ended_ms: ended.value(row) / 1000,
             opened_by: side_of(opened_by.value(row)),
-            n_employee: n_employee[row] as u32,
-            n_customer: n_customer[row] as u32,
+            n_employee: n_employee.value(row) as u32,
+            n_customer: n_customer.value(row) as u32,
             only_effective_24h: false,
             only_effective_48h: false,
             replies: replies_from..facts.replies.len(),
@@ -306,7 +307,7 @@ fn activity_facts(
     let (first, last) = (instant(batch, "first_at"), instant(batch, "last_at"));
     let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
     for row in 0..batch.num_rows() {
-        let (first_ms, last_ms) = (first[row] / 1000, last[row] / 1000);
+        let (first_ms, last_ms) = (first.value(row) / 1000, last.value(row) / 1000);
         let cuts = if first_ms < last_ms && side.value(row) == Side::Employee.as_str() {
             moves(speaker.value(row), first_ms, last_ms)
         } else {
@@ -319,14 +320,14 @@ fn activity_facts(
                 kind: kind_of(kind.value(row)),
                 speaker: names.intern(speaker.value(row)),
                 side: Side::Employee,
-                n: n[row] as u32,
-                n_own: n_own[row] as u32,
+                n: n.value(row) as u32,
+                n_own: n_own.value(row) as u32,
                 first_ms,
                 last_ms,
             };
             let ms = |us: &[i64]| -> Vec<i64> { us.iter().map(|us| us / 1000).collect() };
             let all = ms(instants_of(message_at, row));
-            let own = match n[row] == n_own[row] {
+            let own = match n.value(row) == n_own.value(row) {
                 true => all.clone(),
                 false => ms(instants_of(own_at, row)),
             };
@@ -334,15 +335,15 @@ fn activity_facts(
             continue;
         }
         facts.activity.push(ActivityFact {
-            day: zone.day_of(first[row] / 1000),
+            day: zone.day_of(first.value(row) / 1000),
             conversation: names.intern(conversation.value(row)),
             kind: kind_of(kind.value(row)),
             speaker: names.intern(speaker.value(row)),
             side: side_of(side.value(row)),
-            n: n[row] as u32,
-            n_own: n_own[row] as u32,
-            first_ms: first[row] / 1000,
-            last_ms: last[row] / 1000,
+            n: n.value(row) as u32,
+            n_own: n_own.value(row) as u32,
+            first_ms: first.value(row) / 1000,
+            last_ms: last.value(row) / 1000,
         });
     }
 }
@@ -373,19 +374,18 @@ fn call_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
     let (named, lasted) = (list(batch, "named"), integer(batch, "call_ms"));
     for row in 0..batch.num_rows() {
         let from = facts.people.len();
-        let people = texts_of(named, row);
         facts
             .people
-            .extend((0..people.len()).map(|at| names.intern(people.value(at))));
+            .extend(texts_of(named, row).map(|id| names.intern(id)));
         facts.calls.push(CallFact {
             conversation: names.intern(conversation.value(row)),
             kind: kind_of(kind.value(row)),
             employee: maybe(employee, row, names),
             message_id: names.intern(message.value(row)),
-            at_ms: at[row] / 1000,
+            at_ms: at.value(row) / 1000,
             by: names.intern(by.value(row)),
             named: from..facts.people.len(),
-            lasted_ms: lasted[row],
+            lasted_ms: lasted.value(row),
         });
     }
 }
@@ -400,18 +400,17 @@ fn timeout_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts
     let employees = list(batch, "employees");
     for row in 0..batch.num_rows() {
         let from = facts.people.len();
-        let people = texts_of(employees, row);
         facts
             .people
-            .extend((0..people.len()).map(|at| names.intern(people.value(at))));
+            .extend(texts_of(employees, row).map(|id| names.intern(id)));
         facts.timeouts.push(TimeoutFact {
             conversation: names.intern(conversation.value(row)),
             kind: kind_of(kind.value(row)),
             customer: names.intern(customer.value(row)),
             employees: from..facts.people.len(),
             message_id: names.intern(message.value(row)),
-            message_ms: shown[row] / 1000,
-            fired_ms: fired[row] / 1000,
+            message_ms: shown.value(row) / 1000,
+            fired_ms: fired.value(row) / 1000,
         });
     }
 }
@@ -424,8 +423,9 @@ fn wait_facts(batch: &RecordBatch, at_ms: i64, names: &mut Names, waits: &mut Ve
         .column_by_name("ended_at")
         .map(|_| instant(batch, "ended_at"));
     for row in 0..batch.num_rows() {
-        let since_ms = started[row] / 1000;
-        let is_over = ended.is_some_and(|ended| ended[row] / 1000 <= at_ms);
+        let since_ms = started.value(row) / 1000;
+        let ended_ms = ended.and_then(|ended| maybe_ms(ended, row));
+        let is_over = ended_ms.is_some_and(|ms| ms <= at_ms);
         if since_ms > at_ms || is_over {
             continue;
         }
@@ -453,53 +453,5 @@ fn side_of(name: &str) -> Side {
 }
 
 fn maybe(column: &StringArray, row: usize, names: &mut Names) -> Option<u32> {
-    column
-        .is_valid(row)
-        .then(|| names.intern(column.value(row)))
-}
-
-fn column<'a>(batch: &'a RecordBatch, name: &str) -> &'a arrow::array::ArrayRef {
-    batch
-        .column_by_name(name)
-        .expect("derived tables are read with all their columns")
-}
-
-fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
-    column(batch, name).as_string()
-}
-
-fn instant<'a>(batch: &'a RecordBatch, name: &str) -> &'a [i64] {
-    column(batch, name)
-        .as_primitive::<TimestampMicrosecondType>()
-        .values()
-}
-
-fn integer<'a>(batch: &'a RecordBatch, name: &str) -> &'a [i64] {
-    column(batch, name).as_primitive::<Int64Type>().values()
-}
-
-fn list<'a>(batch: &'a RecordBatch, name: &str) -> &'a ListArray {
-    column(batch, name).as_list()
-}
-
-fn range(list: &ListArray, row: usize) -> std::ops::Range<usize> {
-    let ends = list.value_offsets();
-    ends[row] as usize..ends[row + 1] as usize
-}
-
-fn instants_of(list: &ListArray, row: usize) -> &[i64] {
-    let values = list.values().as_primitive::<TimestampMicrosecondType>();
-    &values.values()[range(list, row)]
-}
-
-fn integers_of(list: &ListArray, row: usize) -> &[i64] {
-    let values = list.values().as_primitive::<Int64Type>();
-    &values.values()[range(list, row)]
-}
-
-fn texts_of(list: &ListArray, row: usize) -> StringArray {
-    let range = range(list, row);
-    list.values()
-        .as_string::<i32>()
-        .slice(range.start, range.len())
+    maybe_text(column, row).map(|id| names.intern(id))
 }

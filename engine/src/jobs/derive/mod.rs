@@ -10,6 +10,7 @@
 //! - memory is that of one stretch of messages ([`STRETCH_ROWS`]) and of the names of people and
 //!   conversations, however many years there are.
 
+pub mod columns;
 mod conversation;
 pub mod load;
 mod message;

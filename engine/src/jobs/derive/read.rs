@@ -63,14 +63,16 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads messages into entries; `wanted` tells by number which conversations to keep.
+    /// Reads messages into entries; `wanted` tells by number which conversations to keep. `None`
+    /// as soon as there are more than `entries_max` entries.
     pub async fn read(
         &self,
         stretches: &[Stretch],
         world: &mut World,
         ids: &mut MessageIds,
         wanted: impl Fn(u32) -> bool,
-    ) -> Result<Read, DataFusionError> {
+        entries_max: usize,
+    ) -> Result<Option<Read>, DataFusionError> {
         let frame = self.frame(stretches).await?;
         let frame = frame.select_columns(&COLUMNS)?;
         let mut stream = frame.execute_stream().await?;
@@ -79,13 +81,16 @@ impl Reader<'_> {
         while let Some(batch) = stream.try_next().await? {
             found.n_rows += batch.num_rows() as u64;
             is_named_asked |= self.add(&batch, world, ids, &wanted, &mut found)?;
+            if found.entries.len() > entries_max {
+                return Ok(None);
+            }
         }
         drop(stream);
         if is_named_asked {
             self.name_participants(stretches, world, ids, &mut found.calls)
                 .await?;
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     async fn frame(&self, stretches: &[Stretch]) -> Result<DataFrame, DataFusionError> {

@@ -120,7 +120,7 @@ pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
             name: DIALOGUES,
             comment: "dialogues (对话): stretches of conversations with customers",
             day_of: Some("started_at"),
-            order: &["started_at", "conversation", "dialogue_id"],
+            order: &["started_at", "conversation", "first_seq", "dialogue_id"],
             columns: &[
                 ("day", Day, SURE, "the day on which it started"),
                 ("dialogue_id", Text, SURE, "stable and unique"),

@@ -15,11 +15,7 @@ pub const TIMEOUTS_AND_COMING: &str = "timeouts_and_coming";
 
 /// Views over derived tables: name, what a row is, and how it is made.
 pub const VIEWS: [(&str, &str, &str); 2] = [
-    (
-        "timeouts",
-        "timeouts (超时回复) that have fired",
-        "SELECT * FROM timeouts_and_coming WHERE fired_at <= now()",
-    ),
+    ("timeouts", "timeouts (超时回复) that have fired", TIMEOUTS),
     (
         "replies",
         "replies (回复): one row per customer turn that was answered, all employees of a group as one",
@@ -28,6 +24,20 @@ pub const VIEWS: [(&str, &str, &str); 2] = [
          unnest(reply_by) AS employee, unnest(reply_ms) AS reply_ms FROM dialogues",
     ),
 ];
+
+/// Levels that are still to come are not told.
+const TIMEOUTS: &str = "SELECT * EXCEPT (level, level_at, n), n AS level, \
+    array_slice(level_at, 1, n) AS level_at FROM (SELECT *, \
+    CASE WHEN level_at[5] <= now() THEN 5 WHEN level_at[4] <= now() THEN 4 \
+    WHEN level_at[3] <= now() THEN 3 WHEN level_at[2] <= now() THEN 2 ELSE 1 END AS n \
+    FROM timeouts_and_coming WHERE fired_at <= now())";
+
+/// Whether SQL knows a derived table or view by that name.
+pub fn is_derived(name: &str) -> bool {
+    name == TIMEOUTS_AND_COMING
+        || schema::TABLES.iter().any(|table| table.name == name)
+        || VIEWS.iter().any(|(view, ..)| *view == name)
+}
 
 impl Snapshot {
     /// Lets a session see the derived tables and the views.

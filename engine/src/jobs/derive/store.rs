@@ -17,7 +17,7 @@ use crate::archive::{CommitNote, Home, Table, seal};
 
 const FILE: &str = "current.json";
 /// Raised when rows would be derived otherwise, or tables look otherwise: older ones are left.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What tables were made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,15 +107,12 @@ fn generations(home: &Home) -> Vec<u64> {
         .collect()
 }
 
-/// Deletes the generations that are neither `kept` nor the one before it, which a question that
-/// began earlier may still read.
-pub fn sweep(home: &Home, kept: u64) {
-    let mut others = generations(home);
-    others.retain(|generation| *generation != kept);
-    others.sort_unstable();
-    let before = others.iter().rev().find(|g| **g < kept).copied();
-    for generation in others {
-        if Some(generation) != before
+/// Deletes the generations but the one in force and the one before it, which a question that began
+/// earlier may still read.
+pub fn sweep(home: &Home, in_force: u64, before: Option<u64>) {
+    for generation in generations(home) {
+        if generation != in_force
+            && Some(generation) != before
             && let Err(e) = std::fs::remove_dir_all(generation_folder(home, generation))
         {
             tracing::warn!("an old generation of derived tables was not deleted: {e}");

@@ -275,6 +275,69 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
     }
 }
 
+#[test]
+fn a_rebuild_that_is_stopped_leaves_what_was_in_force() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(&dir.path().join("data")).unwrap();
+        let rules = Rules::default();
+        let one = Said {
+            after_minutes: 600,
+            from: 3,
+            to: vec![0],
+            room: None,
+            text: 0,
+            is_recall: false,
+        };
+        let rows = rows(&vec![one; 30], &[false]).into_iter();
+        append(&home, rows.map(|(_, row)| row).collect()).await;
+        let (before, _) = bring_forward(&home, &rules, &Watch::NOBODY).await.unwrap();
+        let seen = std::sync::atomic::AtomicUsize::new(0);
+        let watch = Watch {
+            // Stops when one of several stretches is written.
+            is_stopped: &|| seen.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 1,
+            stretch_rows: 5,
+            ..Watch::NOBODY
+        };
+        let stopped = rebuild(&home, &rules, &watch).await;
+        assert!(matches!(stopped, Err(DeriveError::Stopped)));
+        assert_eq!(Manifest::read(&home), Some(before.clone()));
+        let rows = all(&home, before.clone()).await;
+        let (after, _) = rebuild(&home, &rules, &Watch::NOBODY).await.unwrap();
+        assert_eq!(rows, all(&home, after.clone()).await);
+        // What was stopped is swept, what was in force before may still be read.
+        let left = home.derived_tables().unwrap();
+        let n_tables = schema::TABLES.len();
+        assert_eq!(left.len(), 2 * n_tables, "{left:?}");
+        // A step that would read more than fits is done from the beginning.
+        let watch = Watch {
+            stretch_rows: 5,
+            ..Watch::NOBODY
+        };
+        let said = Said {
+            after_minutes: 1,
+            from: 0,
+            to: vec![3],
+            room: None,
+            text: 0,
+            is_recall: false,
+        };
+        let mut more = super::tests::rows(&vec![said; 8], &[false]);
+        for (nth, (_, row)) in more.iter_mut().enumerate() {
+            row.seq += 100;
+            row.msgid = format!("n{nth}");
+        }
+        append(&home, more.into_iter().map(|(_, row)| row).collect()).await;
+        let (_, done) = bring_forward(&home, &rules, &watch).await.unwrap();
+        assert!(done.is_rebuild);
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 100, ..ProptestConfig::default() })]
     #[test]

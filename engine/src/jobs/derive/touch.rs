@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{AsArray, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::TimestampMicrosecondType;
 use huicun_semantics::conversation::{kind_of_pair, kind_of_room};
 use huicun_semantics::role::Role;
 
+use super::columns::{
+    instant, instants_of, integers_of, list, maybe_ms, maybe_text, text, texts_of,
+};
 use super::conversation::{Rows, TimerRow, day_number};
 use super::message::MessageIds;
 use super::output::{self, Context};
@@ -67,16 +70,29 @@ pub async fn step(
         touched.clear();
     }
     let columns: Vec<&str> = COLUMNS.iter().copied().chain(["status"]).collect();
-    for (_, files) in news {
-        for file in files {
-            for batch in messages.read_file(&file, &columns).await? {
-                work.reader().touched(&batch, &mut world, &mut touched)?;
-            }
+    let mut n_new = 0;
+    for file in news.iter().flat_map(|(_, files)| files) {
+        // Compacted and vacuumed since: its rows are elsewhere.
+        if !messages.has_file(file) {
+            return Ok(None);
+        }
+        for batch in messages.read_file(file, &columns).await? {
+            n_new += batch.num_rows() as u64;
+            work.reader().touched(&batch, &mut world, &mut touched)?;
+        }
+        // More than fits at a time is taken stretch by stretch, from the beginning.
+        if n_new > work.watch.stretch_rows {
+            return Ok(None);
         }
     }
-    let n_messages = work
-        .derive_touched(&mut outputs, &mut world, &touched)
-        .await?;
+    let bound = usize::try_from(work.watch.stretch_rows).unwrap_or(usize::MAX);
+    let n_messages = match work
+        .derive_touched(&mut outputs, &mut world, &touched, bound)
+        .await?
+    {
+        Some(n_messages) => n_messages,
+        None => return Ok(None),
+    };
     if known.made_from.timeout_rules != made_from.timeout_rules || changed(&TIMEOUT) {
         work.all_timeouts(&mut outputs, &mut world).await?;
     }
@@ -106,19 +122,20 @@ async fn load(
     let (mut world, mut touched) = (World::default(), HashMap::new());
     for file in table.files() {
         for batch in table.read_file(&file, &names).await? {
+            let rows = Known::of(&batch);
             for row in 0..batch.num_rows() {
-                let Some(place) = load_row(work, &batch, row, &mut world, &mut touched) else {
+                let Some(place) = rows.load(work, row, &mut world, &mut touched) else {
                     return Ok(None);
                 };
-                let (first, last) = (
-                    instant(&batch, "first_at", row),
-                    instant(&batch, "last_at", row),
-                );
+                let (first, last) = (maybe_ms(rows.first, row), maybe_ms(rows.last, row));
                 let known = &mut world.places[place as usize];
                 known.span = first.zip(last);
                 known.restart = Restart {
-                    at_ms: instant(&batch, "restart_at", row),
-                    days: integers(&batch, "restart_days", row),
+                    at_ms: maybe_ms(rows.restart, row),
+                    days: integers_of(rows.days, row)
+                        .iter()
+                        .map(|day| *day as i32)
+                        .collect(),
                 };
             }
         }
@@ -147,30 +164,83 @@ fn touch_companions(world: &World, touched: &mut HashMap<u32, Touched>) {
     }
 }
 
-fn load_row(
-    work: &Work<'_>,
-    batch: &RecordBatch,
-    row: usize,
-    world: &mut World,
-    touched: &mut HashMap<u32, Touched>,
-) -> Option<u32> {
-    let id = text(batch, "conversation", row)?;
-    let kind = text(batch, "kind", row)?;
-    let roles = texts(batch, "people_roles", row);
-    let is_room = matches!(kind, "group_external" | "group_internal");
-    let (place, is_same) = if is_room {
+/// The columns of the table of conversations.
+struct Known<'a> {
+    conversation: &'a StringArray,
+    kind: &'a StringArray,
+    employee: &'a StringArray,
+    customer: &'a StringArray,
+    first: &'a TimestampMicrosecondArray,
+    last: &'a TimestampMicrosecondArray,
+    speakers: &'a ListArray,
+    spoke_from: &'a ListArray,
+    receivers: &'a ListArray,
+    roles: &'a ListArray,
+    restart: &'a TimestampMicrosecondArray,
+    days: &'a ListArray,
+}
+
+impl<'a> Known<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self {
+            conversation: text(batch, "conversation"),
+            kind: text(batch, "kind"),
+            employee: text(batch, "employee"),
+            customer: text(batch, "customer"),
+            first: instant(batch, "first_at"),
+            last: instant(batch, "last_at"),
+            speakers: list(batch, "speakers"),
+            spoke_from: list(batch, "spoke_from"),
+            receivers: list(batch, "receivers"),
+            roles: list(batch, "people_roles"),
+            restart: instant(batch, "restart_at"),
+            days: list(batch, "restart_days"),
+        }
+    }
+
+    /// Takes a row into the world and notes whether its people or kind are not what they were.
+    /// `None` where its id tells no pair.
+    fn load(
+        &self,
+        work: &Work<'_>,
+        row: usize,
+        world: &mut World,
+        touched: &mut HashMap<u32, Touched>,
+    ) -> Option<u32> {
+        let (id, kind) = (self.conversation.value(row), self.kind.value(row));
+        let is_room = matches!(kind, "group_external" | "group_internal");
+        let (place, is_same) = if is_room {
+            self.room(id, row, work, world)
+        } else {
+            let place = self.pair(id, row, work, world)?;
+            let (a, b) = world.places[place as usize].pair?;
+            let now = kind_of_pair(world.role(a), world.role(b));
+            world.places[place as usize].kind = now;
+            let employee = world.employee(place).map(|id| world.people.name(id));
+            (place, employee == maybe_text(self.employee, row))
+        };
+        if !is_same || world.places[place as usize].kind.as_str() != kind {
+            touched.insert(place, Touched::default());
+        }
+        Some(place)
+    }
+
+    /// A room, and whether everybody's role is what it was.
+    fn room(&self, id: &str, row: usize, work: &Work<'_>, world: &mut World) -> (u32, bool) {
         let room = world.person(id, work.directory);
         let place = world.room(room, work.directory);
         let mut people: Vec<u32> = Vec::new();
-        let since = instants(batch, "spoke_from", row);
-        for (speaker, since) in texts(batch, "speakers", row).iter().zip(since) {
+        // Who spoke before any of his records counted has no instant.
+        let since = self.spoke_from.value(row);
+        let since = since.as_primitive::<TimestampMicrosecondType>();
+        for (nth, speaker) in texts_of(self.speakers, row).enumerate() {
             let speaker = world.person(speaker, work.directory);
             people.push(speaker);
             let seen = world.places[place as usize].seen.get_or_insert_default();
-            seen.speakers.insert(speaker, since);
+            seen.speakers.insert(speaker, maybe_ms(since, nth));
         }
-        for receiver in texts(batch, "receivers", row) {
-            let receiver = world.person(&receiver, work.directory);
+        for receiver in texts_of(self.receivers, row) {
+            let receiver = world.person(receiver, work.directory);
             people.push(receiver);
             let seen = world.places[place as usize].seen.get_or_insert_default();
             seen.receivers.insert(receiver);
@@ -178,41 +248,23 @@ fn load_row(
         let has_customer = work.directory.rooms_with_customers.contains(id)
             || people.iter().any(|p| world.role(*p) == Role::Customer);
         world.places[place as usize].kind = kind_of_room(has_customer);
-        let as_before = people.iter().map(|p| world.role(*p).as_str());
-        (place, as_before.eq(roles.iter().map(String::as_str)))
-    } else {
-        let place = split(id, batch, row, world, work)?;
-        let (a, b) = world.places[place as usize].pair?;
-        let now = kind_of_pair(world.role(a), world.role(b));
-        world.places[place as usize].kind = now;
-        let employee = world.employee(place).map(|id| world.people.name(id));
-        (place, employee == text(batch, "employee", row))
-    };
-    if !is_same || world.places[place as usize].kind.as_str() != kind {
-        touched.insert(place, Touched::default());
+        let now = people.iter().map(|p| world.role(*p).as_str());
+        (place, now.eq(texts_of(self.roles, row)))
     }
-    Some(place)
-}
 
-/// The pair of an id. Ids may hold the bar, so the place to split is told by who was seen: the
-/// employee or customer of the row, else the first bar.
-fn split(
-    id: &str,
-    batch: &RecordBatch,
-    row: usize,
-    world: &mut World,
-    work: &Work<'_>,
-) -> Option<u32> {
-    let known = text(batch, "employee", row).or_else(|| text(batch, "customer", row));
-    let bars: Vec<usize> = id.match_indices('|').map(|(at, _)| at).collect();
-    let at = bars
-        .iter()
-        .copied()
-        .find(|at| known.is_some_and(|known| &id[..*at] == known || &id[at + 1..] == known))
-        .or_else(|| bars.first().copied())?;
-    let a = world.person(&id[..at], work.directory);
-    let b = world.person(&id[at + 1..], work.directory);
-    Some(world.pair(a, b))
+    /// The pair of an id. Ids may hold the bar, so the place to split is told by who was seen: the
+    /// employee or customer of the row, else the first bar.
+    fn pair(&self, id: &str, row: usize, work: &Work<'_>, world: &mut World) -> Option<u32> {
+        let known = maybe_text(self.employee, row).or_else(|| maybe_text(self.customer, row));
+        let mut bars = id.match_indices('|').map(|(at, _)| at);
+        let at = bars
+            .clone()
+            .find(|at| known.is_some_and(|known| &id[..*at] == known || &id[at + 1..] == known))
+            .or_else(|| bars.next())?;
+        let a = world.person(&id[..at], work.directory);
+        let b = world.person(&id[at + 1..], work.directory);
+        Some(world.pair(a, b))
+    }
 }
 
 impl Work<'_> {
@@ -224,20 +276,23 @@ impl Work<'_> {
         places: &[u32],
     ) -> Result<(), DeriveError> {
         let touched = places.iter().map(|p| (*p, Touched::default())).collect();
-        self.derive_touched(outputs, world, &touched).await?;
+        self.derive_touched(outputs, world, &touched, usize::MAX)
+            .await?;
         Ok(())
     }
 
     /// Derives the touched conversations from their restart on and writes what changed. Returns
-    /// how many messages were read.
+    /// how many messages were read; `None` where they are more than `entries_max`, and nothing was
+    /// written.
     async fn derive_touched(
         &self,
         outputs: &mut Outputs,
         world: &mut World,
         touched: &HashMap<u32, Touched>,
-    ) -> Result<u64, DeriveError> {
+        entries_max: usize,
+    ) -> Result<Option<u64>, DeriveError> {
         if touched.is_empty() {
-            return Ok(0);
+            return Ok(Some(0));
         }
         let mut days: BTreeSet<i32> = BTreeSet::new();
         let mut whole_from: Option<i32> = None;
@@ -266,10 +321,13 @@ impl Work<'_> {
         let stretches = self.stretches_of(&days, whole_from);
         let mut ids = MessageIds::default();
         let wanted = |place: u32| from.contains_key(&place);
-        let mut read = self
+        let read = self
             .reader()
-            .read(&stretches, world, &mut ids, wanted)
+            .read(&stretches, world, &mut ids, wanted, entries_max)
             .await?;
+        let Some(mut read) = read else {
+            return Ok(None);
+        };
         self.watch.check()?;
         (self.watch.progress)(Progress {
             n_done: read.n_rows,
@@ -298,7 +356,7 @@ impl Work<'_> {
         self.write(outputs, &derived, &read.calls, world, &ids, Some(&gone))
             .await?;
         self.finish(outputs, world).await?;
-        Ok(read.n_rows)
+        Ok(Some(read.n_rows))
     }
 
     /// The stretches of time of some days, and of all from `whole_from` on.
@@ -400,71 +458,28 @@ fn timer_rows(
     ids: &mut MessageIds,
     rows: &mut Rows,
 ) {
+    let (conversation, customer) = (text(batch, "conversation"), text(batch, "customer"));
+    let (message, started) = (text(batch, "message_id"), instant(batch, "started_at"));
+    let (later_at, later) = (list(batch, "later_at"), list(batch, "messages"));
+    // Who still waits has neither.
+    let ended = batch.column_by_name("ended_at");
+    let ended = ended.map(|_| (instant(batch, "ended_at"), instant(batch, "answered_at")));
     for row in 0..batch.num_rows() {
-        let read = (
-            text(batch, "conversation", row).and_then(|id| world.find(id)),
-            text(batch, "customer", row),
-            text(batch, "message_id", row),
-            instant(batch, "started_at", row),
-        );
-        let (Some(place), Some(customer), Some(message), Some(started_ms)) = read else {
+        let Some(place) = world.find(conversation.value(row)) else {
             continue;
         };
         let later_from = rows.later.len();
-        let later = instants(batch, "later_at", row);
-        for (ms, id) in later.into_iter().zip(texts(batch, "messages", row)) {
-            rows.later.push((ms.unwrap_or_default(), ids.push(&id)));
+        for (us, id) in instants_of(later_at, row).iter().zip(texts_of(later, row)) {
+            rows.later.push((us / 1000, ids.push(id)));
         }
         rows.timers.push(TimerRow {
             place,
-            customer: world.person(customer, work.directory),
-            message: ids.push(message),
-            started_ms,
-            ended_ms: instant(batch, "ended_at", row),
-            answered_ms: instant(batch, "answered_at", row),
+            customer: world.person(customer.value(row), work.directory),
+            message: ids.push(message.value(row)),
+            started_ms: started.value(row) / 1000,
+            ended_ms: ended.and_then(|(ended, _)| maybe_ms(ended, row)),
+            answered_ms: ended.and_then(|(_, answered)| maybe_ms(answered, row)),
             later: later_from..rows.later.len(),
         });
     }
-}
-
-fn text<'a>(batch: &'a RecordBatch, name: &str, row: usize) -> Option<&'a str> {
-    let column = batch.column_by_name(name)?.as_string::<i32>();
-    column.is_valid(row).then(|| column.value(row))
-}
-
-fn instant(batch: &RecordBatch, name: &str, row: usize) -> Option<i64> {
-    let column = batch.column_by_name(name)?;
-    let column = column.as_primitive::<TimestampMicrosecondType>();
-    column.is_valid(row).then(|| column.value(row) / 1000)
-}
-
-fn texts(batch: &RecordBatch, name: &str, row: usize) -> Vec<String> {
-    let Some(column) = batch.column_by_name(name) else {
-        return Vec::new();
-    };
-    let items = column.as_list::<i32>().value(row);
-    items
-        .as_string::<i32>()
-        .iter()
-        .flatten()
-        .map(String::from)
-        .collect()
-}
-
-fn instants(batch: &RecordBatch, name: &str, row: usize) -> Vec<Option<i64>> {
-    let Some(column) = batch.column_by_name(name) else {
-        return Vec::new();
-    };
-    let items = column.as_list::<i32>().value(row);
-    let items = items.as_primitive::<TimestampMicrosecondType>();
-    items.iter().map(|us| us.map(|us| us / 1000)).collect()
-}
-
-fn integers(batch: &RecordBatch, name: &str, row: usize) -> Vec<i32> {
-    let Some(column) = batch.column_by_name(name) else {
-        return Vec::new();
-    };
-    let items = column.as_list::<i32>().value(row);
-    let items = items.as_primitive::<Int64Type>();
-    items.iter().flatten().map(|day| day as i32).collect()
 }

@@ -210,8 +210,9 @@ impl Work<'_> {
             let mut ids = MessageIds::default();
             let read = self
                 .reader()
-                .read(&[*stretch], &mut world, &mut ids, |_| true)
+                .read(&[*stretch], &mut world, &mut ids, |_| true, usize::MAX)
                 .await?;
+            let read = read.unwrap_or_default();
             n_done += n_rows;
             // Taken for internal by an earlier stretch, if that had any message of it.
             let redo = read
@@ -233,6 +234,11 @@ impl Work<'_> {
             self.write(&mut outputs, &derived, &read.calls, &world, &ids, None)
                 .await?;
         }
+        (self.watch.progress)(Progress {
+            n_done: n_all,
+            n_all,
+            is_rebuild: true,
+        });
         self.finish(&mut outputs, &world).await?;
         let mut manifest = Manifest::new(generation, made_from);
         manifest.tables = outputs.versions();
@@ -241,8 +247,9 @@ impl Work<'_> {
             manifest.tables = outputs.versions();
         }
         self.watch.check()?;
+        let before = Manifest::read(self.home).map(|known| known.generation);
         manifest.write(self.home).await?;
-        store::sweep(self.home, generation);
+        store::sweep(self.home, generation, before);
         let done = Derivation {
             is_rebuild: true,
             n_conversations: world.places.len() as u64,
