@@ -116,11 +116,36 @@ fn with_a_token_configured_none_is_printed() {
     assert_eq!(server.running.line(), "", "something after the address");
 }
 
-const ROUTES: [(&str, &str); 10] = [
+#[test]
+fn a_server_goes_on_when_another_process_derives_everything_anew() {
+    let (run, _server, client) = served();
+    let before = client.get("/v1/dialogues").ok().json()["items"].clone();
+    // After the second one the tables that the server has open are gone.
+    for _ in 0..2 {
+        run.run(&["rebuild"]).ok();
+    }
+    let after = client.get("/v1/dialogues").ok().json()["items"].clone();
+    assert_eq!(before, after);
+    assert!(!after.as_array().unwrap().is_empty());
+}
+
+const ROUTES: [(&str, &str); 22] = [
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
+    ("GET", "/v1/timeouts"),
+    ("GET", "/v1/behaviours"),
     ("GET", "/v1/reports/employees"),
+    ("GET", "/v1/reports/departments"),
+    ("GET", "/v1/reports/guides"),
+    ("GET", "/v1/reports/stores"),
+    ("GET", "/v1/reports/customers"),
+    ("GET", "/v1/reports/groups"),
+    ("GET", "/v1/ranking/guides?metric=friends"),
+    ("GET", "/v1/explain/employees/dialogues"),
+    ("GET", "/v1/metrics"),
+    ("GET", "/v1/rules"),
+    ("PUT", "/v1/rules"),
     ("GET", "/v1/ledger"),
     ("POST", "/v1/sql"),
     ("PUT", "/v1/directory/employees"),
