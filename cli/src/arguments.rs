@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::output::{Format, Language};
 
+mod search;
+
+pub use search::{ConversationArguments, ConversationsArguments, Filters, SearchArguments};
+
 /// 会存 huicun: the archive of a company's WeCom (企业微信) chats.
 #[derive(Parser)]
 #[command(name = "huicun", version, propagate_version = true)]
@@ -49,6 +53,8 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Find messages that contain all literals of a query, newest first.
     Search(SearchArguments),
+    /// List conversations (会话) in which a search finds anything, the last contact first.
+    Conversations(ConversationsArguments),
     /// List the messages of one conversation, in order.
     Conversation(ConversationArguments),
     /// List dialogues (对话) that started in a period.
@@ -235,51 +241,6 @@ pub struct Days {
     /// Last day, YYYY-MM-DD, included.
     #[arg(long, value_name = "DAY")]
     pub to: Option<String>,
-}
-
-#[derive(Args)]
-pub struct SearchArguments {
-    /// Literals that must all occur, "phrases" with spaces, -not, OR; empty for every message.
-    #[arg(allow_hyphen_values = true)]
-    pub query: String,
-    #[command(flatten)]
-    pub days: Days,
-    /// This employee takes part in the conversation (repeatable).
-    #[arg(long, value_name = "USERID")]
-    pub employee: Vec<String>,
-    /// This customer takes part in the conversation (repeatable).
-    #[arg(long, value_name = "ID")]
-    pub customer: Vec<String>,
-    /// An employee of this department or below takes part (repeatable).
-    #[arg(long, value_name = "ID")]
-    pub department: Vec<String>,
-    /// In this room (repeatable).
-    #[arg(long, value_name = "ROOMID")]
-    pub room: Vec<String>,
-    /// Of this WeCom type, such as text or image (repeatable).
-    #[arg(long = "type", value_name = "TYPE")]
-    pub types: Vec<String>,
-    /// single_external, single_internal, group_external, group_internal or other (repeatable).
-    #[arg(long, value_name = "KIND")]
-    pub kind: Vec<String>,
-    /// At most this many messages; 0 is all.
-    #[arg(long, default_value_t = 100)]
-    pub limit: usize,
-    #[command(flatten)]
-    pub out: Out,
-}
-
-#[derive(Args)]
-pub struct ConversationArguments {
-    /// The room id, or the two ids joined with `|`.
-    pub id: String,
-    #[command(flatten)]
-    pub days: Days,
-    /// At most this many messages; 0 is all.
-    #[arg(long, default_value_t = 0)]
-    pub limit: usize,
-    #[command(flatten)]
-    pub out: Out,
 }
 
 #[derive(Args)]

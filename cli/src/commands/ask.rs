@@ -9,6 +9,7 @@ use huicun_query_api::queries::AsOf;
 use huicun_query_api::queries::conversation::{
     ConversationParams, conversation as ask_conversation,
 };
+use huicun_query_api::queries::conversations::{conversations as ask_conversations, counts};
 use huicun_query_api::queries::dialogues::{DialogueParams, dialogues as ask_dialogues};
 use huicun_query_api::queries::ledger::{LedgerParams, ledger as ask_ledger};
 use huicun_query_api::queries::search::{SearchParams, search as ask_search};
@@ -17,7 +18,8 @@ use huicun_query_api::queries::timeouts::{TimeoutParams, timeouts as ask_timeout
 
 use super::open_archive;
 use crate::arguments::{
-    ConversationArguments, DialogueArguments, LedgerArguments, Out, SearchArguments, SqlArguments,
+    ConversationArguments, ConversationsArguments, DialogueArguments, Filters, LedgerArguments,
+    Out, SearchArguments, SqlArguments,
 };
 use crate::failure::Failure;
 use crate::output::{self, About, Language, Target};
@@ -112,33 +114,60 @@ pub(super) fn write(table: &Table, about: &About, target: &Target) -> Result<(),
     Ok(output::write(table, about, target)?)
 }
 
+fn search_params(query: String, filters: Filters, limit: usize) -> SearchParams {
+    SearchParams {
+        q: query,
+        from: filters.days.from,
+        to: filters.days.to,
+        employees: filters.employee,
+        customers: filters.customer,
+        departments: filters.department,
+        rooms: filters.room,
+        types: filters.types,
+        kinds: filters.kind,
+        order: None,
+        limit,
+        cursor: None,
+    }
+}
+
+/// Says that there is more than what is shown.
+fn say_total(n_shown: usize, n_total: u64, what: &str) {
+    if n_total > n_shown as u64 {
+        eprintln!("{n_shown} of {n_total} {what}; --limit 0 gives all");
+    }
+}
+
 pub async fn search(data: &Path, options: SearchArguments) -> Result<(), Failure> {
     let target = target(&options.out)?;
     let archive = open_archive(data).await?;
-    let params = SearchParams {
-        q: options.query,
-        from: options.days.from,
-        to: options.days.to,
-        employees: options.employee,
-        customers: options.customer,
-        departments: options.department,
-        rooms: options.room,
-        types: options.types,
-        kinds: options.kind,
-        limit: options.limit,
-        cursor: None,
-    };
-    let page = ask_search(&Scope::local_operator(), &archive, &params).await?;
-    if page.total as usize > page.items.len() {
-        eprintln!(
-            "{} of {} messages; --limit 0 gives all",
-            page.items.len(),
-            page.total
-        );
+    let scope = Scope::local_operator();
+    let mut params = search_params(options.query, options.filters, options.limit);
+    if let Some(by) = options.count_by {
+        let list = counts(&scope, &archive, &params, &by).await?;
+        say_holes(&list.as_of, target.language);
+        let about = about("消息计数", "Messages found");
+        let about = with_as_of(about, &list.as_of, target.language);
+        return write(&list.into_table(), &about, &target);
     }
+    params.order = Some(options.order);
+    let page = ask_search(&scope, &archive, &params).await?;
+    say_total(page.items.len(), page.total, "messages");
     say_holes(&page.as_of, target.language);
     let about = with_as_of(about("消息搜索", "Search"), &page.as_of, target.language);
     write(&page.into_table(true), &about, &target)
+}
+
+pub async fn conversations(data: &Path, options: ConversationsArguments) -> Result<(), Failure> {
+    let target = target(&options.out)?;
+    let archive = open_archive(data).await?;
+    let params = search_params(options.query, options.filters, options.limit);
+    let page = ask_conversations(&Scope::local_operator(), &archive, &params).await?;
+    say_total(page.items.len(), page.total, "conversations");
+    say_holes(&page.as_of, target.language);
+    let about = about("会话列表", "Conversations");
+    let about = with_as_of(about, &page.as_of, target.language);
+    write(&page.into_table(), &about, &target)
 }
 
 pub async fn conversation(data: &Path, options: ConversationArguments) -> Result<(), Failure> {

@@ -38,6 +38,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Quarantine(options) => quarantine::quarantine(data, config, options).await,
         Command::Import(options) => import::import(data, config, options).await,
         Command::Search(options) => ask::search(data, options).await,
+        Command::Conversations(options) => ask::conversations(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Timeouts(options) => ask::timeouts(data, options).await,

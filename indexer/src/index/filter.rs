@@ -8,17 +8,21 @@ use std::sync::{Arc, Mutex};
 use huicun_engine::access::Scope;
 use huicun_engine::directory::Directory;
 use huicun_semantics::conversation::{Kind, kind_of_pair, kind_of_room};
+use huicun_semantics::interval::Interval;
 use huicun_semantics::role::Role;
+use tantivy::columnar::StrColumn;
 use tantivy::query::{
-    AllQuery, BooleanQuery, Occur, PhraseQuery, Query as TantivyQuery, RangeQuery, TermQuery,
-    TermSetQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, Occur, PhraseQuery, Query as TantivyQuery, RangeQuery,
+    TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
 use super::fold::fold;
-use super::schema::FIELDS;
+use super::query::{Filter, Operator};
+use super::schema::{FIELDS, SHARED};
 use super::search::Question;
+use super::tally::{By, Groups};
 
 /// Which conversations a question is about. A message to several pairs is found when one of its
 /// pairs passes every filter, and is shown there: the whole message would pass with an employee
@@ -29,6 +33,9 @@ pub(super) struct Wanted {
     scope: Scope,
     departments: Arc<BTreeSet<String>>,
     kinds: Arc<Kinds>,
+    /// Those of the question; none for all.
+    asked_kinds: Option<Arc<[Kind]>>,
+    filters: Arc<[Meant]>,
 }
 
 impl Wanted {
@@ -40,7 +47,10 @@ impl Wanted {
         question: &Question,
     ) -> Self {
         let departments = question.departments.iter();
+        let filters: Vec<Meant> = meant(directory, question).collect();
         Self {
+            asked_kinds: asked_kinds(question).map(Arc::from),
+            filters: filters.into(),
             question: Arc::new(question.clone()),
             scope: scope.clone(),
             departments: Arc::new(
@@ -48,17 +58,44 @@ impl Wanted {
                     .flat_map(|id| directory.departments_below(id))
                     .collect(),
             ),
-            kinds: Arc::new(Kinds {
-                directory: Arc::clone(directory),
-                searcher: searcher.clone(),
-                known: Mutex::default(),
-            }),
+            kinds: Arc::new(Kinds::new(searcher, directory)),
         }
     }
 
-    /// The kinds that are asked for; all when empty.
-    pub(super) fn kinds(&self) -> &[Kind] {
-        &self.question.kinds
+    /// Whether conversations of every kind are asked for.
+    pub(super) fn takes_every_kind(&self) -> bool {
+        self.asked_kinds.is_none()
+    }
+
+    fn takes(&self, kind: Kind) -> bool {
+        self.asked_kinds
+            .as_ref()
+            .is_none_or(|kinds| kinds.contains(&kind))
+    }
+
+    /// Whether a conversation is of a kind that is asked for.
+    pub(super) fn takes_kind_of(&self, conversation: &str) -> bool {
+        self.takes_every_kind() || self.takes(self.kinds.of(conversation))
+    }
+
+    /// Whether a record between nobody, such as a `switch`, is asked for.
+    pub(super) fn takes_nobody(&self) -> bool {
+        self.takes(Kind::Other)
+    }
+
+    /// The groups that the messages of a conversation count for.
+    pub(super) fn groups_of(&self, by: By, conversation: &str) -> Arc<Groups> {
+        if let Ok(known) = self.kinds.groups.lock()
+            && let Some(groups) = known.get(conversation)
+        {
+            return Arc::clone(groups);
+        }
+        let people = || self.kinds.employees_of(conversation);
+        let groups = Arc::new(Groups::of(by, conversation, people, &self.kinds.directory));
+        if let Ok(mut known) = self.kinds.groups.lock() {
+            known.insert(conversation.to_owned(), Arc::clone(&groups));
+        }
+        groups
     }
 
     /// The kind of a conversation now.
@@ -69,7 +106,7 @@ impl Wanted {
     /// Whether a conversation passes every filter of the question and the scope.
     pub(super) fn passes(&self, conversation: &str, at_ms: i64) -> bool {
         let question = &self.question;
-        if !question.kinds.is_empty() && !question.kinds.contains(&self.kinds.of(conversation)) {
+        if !self.takes_kind_of(conversation) {
             return false;
         }
         let Some((a, b)) = conversation.split_once('|') else {
@@ -81,8 +118,16 @@ impl Wanted {
             || [a, b]
                 .iter()
                 .any(|id| directory.was_in(id, &self.departments, at_ms));
+        let holds = |filter: &Meant| match filter.on {
+            Operator::With => has(&filter.any_of) != filter.is_negated,
+            Operator::In => filter.any_of.iter().any(|id| id == conversation) != filter.is_negated,
+            // The message as a whole decides of the negated one.
+            Operator::To => filter.is_negated || has(&filter.any_of),
+            _ => true,
+        };
         has(&question.employees)
             && has(&question.customers)
+            && self.filters.iter().all(holds)
             && in_departments
             && question.rooms.is_empty()
             && question
@@ -93,15 +138,91 @@ impl Wanted {
     }
 }
 
+/// An operator whose values are ids: a name stands for all who bear it.
+struct Meant {
+    on: Operator,
+    any_of: Vec<String>,
+    is_negated: bool,
+}
+
+fn meant(directory: &Directory, question: &Question) -> impl Iterator<Item = Meant> {
+    question.query.filters.iter().map(|filter| Meant {
+        on: filter.on,
+        any_of: filter
+            .any_of
+            .iter()
+            .flat_map(|value| ids_meant(directory, filter.on, value))
+            .collect(),
+        is_negated: filter.is_negated,
+    })
+}
+
+/// The value itself, and the ids of those who bear it as a name.
+fn ids_meant(directory: &Directory, on: Operator, value: &str) -> Vec<String> {
+    let mut ids = match (on, value.split_once('|')) {
+        (Operator::In, Some((a, b))) => vec![huicun_semantics::conversation::pair_id(a, b)],
+        _ => vec![value.to_owned()],
+    };
+    let name_of = |number: u32| directory.ids.name(number).to_owned();
+    match on {
+        Operator::From | Operator::To | Operator::With => {
+            let employees = directory.employees.iter();
+            let named = employees.filter(|(_, employee)| employee.name == value);
+            ids.extend(named.map(|(id, _)| id.clone()));
+            let customers = directory.customers.iter();
+            let named = customers.filter(|customer| &*customer.name == value);
+            ids.extend(named.map(|customer| name_of(customer.number)));
+        }
+        Operator::In => {
+            let named = directory
+                .groups
+                .iter()
+                .filter(|group| group.name.as_deref() == Some(value));
+            ids.extend(named.map(|group| name_of(group.chat)));
+        }
+        _ => {}
+    }
+    ids
+}
+
+/// The kinds that flags and operators leave; none where nobody names any.
+fn asked_kinds(question: &Question) -> Option<Vec<Kind>> {
+    let operators = question.query.filters.iter();
+    let operators: Vec<&Filter> = operators.filter(|f| f.on == Operator::Kind).collect();
+    if question.kinds.is_empty() && operators.is_empty() {
+        return None;
+    }
+    let holds = |kind: &Kind| {
+        (question.kinds.is_empty() || question.kinds.contains(kind))
+            && operators.iter().all(|filter| {
+                let is_named = filter.any_of.iter().any(|name| name == kind.as_str());
+                is_named != filter.is_negated
+            })
+    };
+    Some(Kind::ALL.into_iter().filter(holds).collect())
+}
+
 /// Kinds of conversations, each resolved once a search.
-struct Kinds {
+pub struct Kinds {
     directory: Arc<Directory>,
     searcher: Searcher,
     known: Mutex<HashMap<String, Kind>>,
+    /// What conversations count for, where messages are counted.
+    groups: Mutex<HashMap<String, Arc<Groups>>>,
 }
 
 impl Kinds {
-    fn of(&self, conversation: &str) -> Kind {
+    pub(super) fn new(searcher: &Searcher, directory: &Arc<Directory>) -> Self {
+        Self {
+            directory: Arc::clone(directory),
+            searcher: searcher.clone(),
+            known: Mutex::default(),
+            groups: Mutex::default(),
+        }
+    }
+
+    /// The kind of a conversation now.
+    pub fn of(&self, conversation: &str) -> Kind {
         if let Ok(known) = self.known.lock()
             && let Some(kind) = known.get(conversation)
         {
@@ -127,12 +248,42 @@ impl Kinds {
         }
     }
 
+    /// The employees who take part in a conversation, and when; see [`takes_part`].
+    fn employees_of(&self, conversation: &str) -> Vec<(String, Interval)> {
+        const ALWAYS: Interval = Interval {
+            from_ms: None,
+            to_ms: None,
+        };
+        let is_employee = |id: &str| self.directory.role(id) == Role::Employee;
+        let mut found: Vec<(String, Interval)> = match conversation.split_once('|') {
+            Some((a, b)) => [a, b].map(|id| (id.to_owned(), ALWAYS)).into(),
+            None => partners(&self.searcher, FIELDS.room_person, conversation)
+                .into_iter()
+                .map(|id| (id, ALWAYS))
+                .collect(),
+        };
+        let groups = &self.directory.groups;
+        let chat = self.directory.ids.get(conversation);
+        for stay in chat.into_iter().flat_map(|chat| groups.of_chat(chat)) {
+            let member = self.directory.ids.name(stay.member);
+            found.push((member.to_owned(), stay.interval()));
+        }
+        found.retain(|(id, _)| is_employee(id));
+        found
+    }
+
     /// Whether a customer ever spoke or received in the room.
     fn room_has_customer(&self, room: &str) -> bool {
         partners(&self.searcher, FIELDS.room_person, room)
             .iter()
             .any(|person| self.directory.role(person) == Role::Customer)
     }
+}
+
+/// The text of an ordinal.
+pub(super) fn read_name(column: &StrColumn, ordinal: u64, name: &mut String) -> bool {
+    name.clear();
+    matches!(column.ord_to_str(ordinal, name), Ok(true))
 }
 
 /// What follows `first NUL` in a dictionary of pairs. The dictionary holds every pair that was
@@ -206,7 +357,8 @@ fn takes_part<'a>(
         .flat_map(|person| partners(searcher, FIELDS.person_room, person))
         .collect();
     let mut any = vec![
-        any_term(FIELDS.person, people.clone()),
+        any_term(FIELDS.from, people.clone()),
+        any_term(FIELDS.to, people.clone()),
         any_term(FIELDS.conversation, rooms.iter().map(String::as_str)),
     ];
     for person in people {
@@ -218,6 +370,36 @@ fn takes_part<'a>(
         }
     }
     Box::new(BooleanQuery::union(any))
+}
+
+/// Messages of files in whose names one of the literals occurs.
+fn file_named(literals: &[String]) -> Box<dyn TantivyQuery> {
+    Box::new(BooleanQuery::intersection(vec![
+        term(FIELDS.msgtype, "file"),
+        Box::new(BooleanQuery::union(
+            literals.iter().map(|text| literal(text)).collect(),
+        )),
+    ]))
+}
+
+/// What an operator finds, and whether it looks at conversations, of which a message can have
+/// several.
+fn found_by(
+    searcher: &Searcher,
+    directory: &Directory,
+    filter: &Meant,
+) -> Option<(Box<dyn TantivyQuery>, bool)> {
+    let values = || filter.any_of.iter().map(String::as_str);
+    Some(match filter.on {
+        Operator::From => (any_term(FIELDS.from, values()), false),
+        Operator::To => (any_term(FIELDS.to, values()), false),
+        Operator::With => (takes_part(searcher, directory, values()), true),
+        Operator::In => (any_term(FIELDS.conversation, values()), true),
+        Operator::Type => (any_term(FIELDS.msgtype, values()), false),
+        Operator::File => (file_named(&filter.any_of), false),
+        // Kinds follow the directory: the collector asks for them. Days are in the period.
+        Operator::Kind | Operator::Before | Operator::After => return None,
+    })
 }
 
 /// Messages in which an employee takes part who was then in one of `departments` or below.
@@ -255,21 +437,27 @@ pub(super) fn to_tantivy(
     question: &Question,
 ) -> Box<dyn TantivyQuery> {
     let mut clauses: Vec<(Occur, Box<dyn TantivyQuery>)> = Vec::new();
-    let mut must = |query| clauses.push((Occur::Must, query));
+    // Each literal scores one and nothing else does; only one order asks.
+    let scored = |text: &String| -> Box<dyn TantivyQuery> {
+        Box::new(ConstScoreQuery::new(literal(text), 1.0))
+    };
+    for group in &question.query.all_of {
+        let one_of = match group.as_slice() {
+            [one] => scored(one),
+            several => Box::new(BooleanQuery::union(several.iter().map(scored).collect())),
+        };
+        clauses.push((Occur::Must, one_of));
+    }
+    let mut must = |query| {
+        let unscored: Box<dyn TantivyQuery> = Box::new(ConstScoreQuery::new(query, 0.0));
+        clauses.push((Occur::Must, unscored));
+    };
     if let Some(visible) = scope.employees() {
         must(takes_part(
             searcher,
             directory,
             visible.iter().map(String::as_str),
         ));
-    }
-    for group in &question.query.all_of {
-        match group.as_slice() {
-            [one] => must(literal(one)),
-            several => must(Box::new(BooleanQuery::union(
-                several.iter().map(|l| literal(l)).collect(),
-            ))),
-        }
     }
     if question.from_ms.is_some() || question.to_ms.is_some() {
         must(between(question.from_ms, question.to_ms));
@@ -310,8 +498,26 @@ pub(super) fn to_tantivy(
             question.types.iter().map(String::as_str),
         ));
     }
+    let mut unwanted_by_filter: Vec<Box<dyn TantivyQuery>> = Vec::new();
+    for filter in meant(directory, question) {
+        match found_by(searcher, directory, &filter) {
+            Some((found, _)) if !filter.is_negated => must(found),
+            Some((found, false)) => unwanted_by_filter.push(found),
+            // Of a message to several pairs the collector looks at each.
+            Some((found, true)) => {
+                unwanted_by_filter.push(Box::new(BooleanQuery::new(vec![
+                    (Occur::Must, found),
+                    (Occur::MustNot, term(FIELDS.shared, SHARED)),
+                ])));
+            }
+            None => {}
+        }
+    }
     if clauses.is_empty() {
         clauses.push((Occur::Must, Box::new(AllQuery)));
+    }
+    for unwanted in unwanted_by_filter {
+        clauses.push((Occur::MustNot, unwanted));
     }
     for unwanted in &question.query.none_of {
         clauses.push((Occur::MustNot, literal(unwanted)));

@@ -19,7 +19,7 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexSettings, IndexWriter, TantivyError};
 
 use super::analyser::Characters;
-use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, StoredRef};
+use super::schema::{ANALYSER, FIELDS, INDEX_FORMAT, SHARED, StoredRef};
 use super::sealed::SealedDirectory;
 
 /// Memory of the index writer, bytes; it writes a segment when this is full.
@@ -310,17 +310,22 @@ impl Follower {
         document.add_i64(fields.at, stored.at);
         document.add_i64(fields.seq, stored.seq);
         document.add_u64(fields.tie, super::search::tie(stored.source, stored.msgid));
-        for conversation in conversations_of(stored.from, stored.to, stored.room) {
+        let conversations = conversations_of(stored.from, stored.to, stored.room);
+        if conversations.len() > 1 {
+            document.add_text(fields.shared, SHARED);
+        }
+        for conversation in conversations {
             document.add_text(fields.conversation, conversation);
         }
-        document.add_text(fields.from, stored.from);
+        if !stored.from.is_empty() {
+            document.add_text(fields.from, stored.from);
+        }
+        for receiver in stored.to.iter().filter(|id| !id.is_empty()) {
+            document.add_text(fields.to, receiver);
+        }
         document.add_text(fields.msgtype, stored.msgtype);
         let people = std::iter::once(stored.from).chain(stored.to.iter().copied());
-        for person in people.filter(|id| !id.is_empty()) {
-            document.add_text(fields.person, person);
-            if stored.room.is_empty() {
-                continue;
-            }
+        for person in people.filter(|id| !id.is_empty() && !stored.room.is_empty()) {
             if self.seen_in_room.is_new(stored.room, person) {
                 document.add_text(fields.room_person, format!("{}\0{person}", stored.room));
                 document.add_text(fields.person_room, format!("{person}\0{}", stored.room));

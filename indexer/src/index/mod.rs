@@ -10,8 +10,11 @@ pub mod query;
 pub mod schema;
 pub mod sealed;
 pub mod search;
+pub mod tally;
 pub mod verify;
 
+pub use filter::Kinds;
 pub use follow::{Follower, IndexError, Watermark};
 pub use query::{Query, QueryError};
 pub use search::{After, Found, Hit, Order, Question, SearchIndex};
+pub use tally::{By, Count, Tallied};

@@ -3,22 +3,29 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use huicun_semantics::conversation::Kind;
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
-use super::filter::Wanted;
+use super::filter::{Wanted, read_name};
 use super::search::{After, Order};
 
-/// msgtime, seq and tie, turned so that smaller comes first.
-type Key = (Reverse<i64>, Reverse<i64>, u64);
+/// How many different literals were found, msgtime, seq and tie, turned so that smaller comes
+/// first.
+type Key = (Reverse<u32>, Reverse<i64>, Reverse<i64>, u64);
 
 /// A hit's place in the order: smaller keys come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    pub(super) key: Key,
+    key: Key,
     pub(super) address: DocAddress,
+}
+
+impl Place {
+    /// How many different literals were found; 0 where the order does not ask.
+    pub(super) fn n_found(&self) -> u32 {
+        self.key.0.0
+    }
 }
 
 pub(super) struct PageFruit {
@@ -37,13 +44,18 @@ pub(super) struct Page {
 
 impl Page {
     /// Newest first as it is; oldest first by turning the sign.
-    fn key(order: Order, at: i64, seq: i64, tie: u64) -> Key {
+    fn key(order: Order, place: After) -> Key {
+        let (at, seq) = (place.at_ms, place.seq);
         match order {
-            Order::NewestFirst => (Reverse(at), Reverse(seq), tie),
+            Order::NewestFirst => (Reverse(0), Reverse(at), Reverse(seq), place.tie),
+            Order::Relevance => {
+                let n_found = Reverse(place.n_found);
+                (n_found, Reverse(at), Reverse(seq), place.tie)
+            }
             // A forged page token may hold any number.
             Order::OldestFirst => {
                 let turned = (at.saturating_neg(), seq.saturating_neg());
-                (Reverse(turned.0), Reverse(turned.1), tie)
+                (Reverse(0), Reverse(turned.0), Reverse(turned.1), place.tie)
             }
         }
     }
@@ -88,9 +100,7 @@ impl Collector for Page {
             name: String::new(),
             limit: self.limit,
             order: self.order,
-            after: self
-                .after
-                .map(|a| Self::key(self.order, a.at_ms, a.seq, a.tie)),
+            after: self.after.map(|after| Self::key(self.order, after)),
             heap: BinaryHeap::new(),
             n_total: 0,
             n_after: 0,
@@ -98,7 +108,7 @@ impl Collector for Page {
     }
 
     fn requires_scoring(&self) -> bool {
-        false
+        self.order == Order::Relevance
     }
 
     fn merge_fruits(&self, segments: Vec<(Vec<Place>, u64, u64)>) -> tantivy::Result<PageFruit> {
@@ -119,22 +129,20 @@ impl PageSegment {
     /// What the query alone cannot tell: the conversation's kind, and for a message to several
     /// pairs whether one of them passes everything.
     fn is_wanted(&mut self, doc: DocId, at: i64) -> bool {
-        let kinds = self.wanted.kinds();
         let Some(column) = &self.conversation else {
-            return kinds.is_empty() || kinds.contains(&Kind::Other);
+            return self.wanted.takes_nobody();
         };
         let mut ordinals = column.term_ords(doc);
         let Some(first) = ordinals.next() else {
-            // A message in no conversation, such as a `switch`, is of no other kind.
-            return kinds.is_empty() || kinds.contains(&Kind::Other);
+            return self.wanted.takes_nobody();
         };
         match ordinals.next() {
-            None if kinds.is_empty() => true,
+            None if self.wanted.takes_every_kind() => true,
             None => match self.known_kinds.get(&first) {
                 Some(is_wanted) => *is_wanted,
                 None => {
                     let is_wanted = read_name(column, first, &mut self.name)
-                        && kinds.contains(&self.wanted.kind_of(&self.name));
+                        && self.wanted.takes_kind_of(&self.name);
                     self.known_kinds.insert(first, is_wanted);
                     is_wanted
                 }
@@ -149,15 +157,10 @@ impl PageSegment {
     }
 }
 
-fn read_name(column: &StrColumn, ordinal: u64, name: &mut String) -> bool {
-    name.clear();
-    matches!(column.ord_to_str(ordinal, name), Ok(true))
-}
-
 impl SegmentCollector for PageSegment {
     type Fruit = (Vec<Place>, u64, u64);
 
-    fn collect(&mut self, doc: DocId, _score: Score) {
+    fn collect(&mut self, doc: DocId, score: Score) {
         let at = self.at.first(doc).unwrap_or_default();
         if !self.is_wanted(doc, at) {
             return;
@@ -165,7 +168,14 @@ impl SegmentCollector for PageSegment {
         self.n_total += 1;
         let seq = self.seq.first(doc).unwrap_or_default();
         let tie = self.tie.first(doc).unwrap_or_default();
-        let key = Page::key(self.order, at, seq, tie);
+        let place = After {
+            // Each literal that is found scores one: a small whole number.
+            n_found: score as u32,
+            at_ms: at,
+            seq,
+            tie,
+        };
+        let key = Page::key(self.order, place);
         if self.after.is_some_and(|after| key <= after) {
             return;
         }

@@ -12,9 +12,12 @@ use tantivy::schema::{
 };
 
 /// Raised when fields or their meaning change: another number on disk means a rebuild.
-pub const INDEX_FORMAT: u32 = 3;
+pub const INDEX_FORMAT: u32 = 4;
 /// The name under which the per-character analyser is registered.
 pub const ANALYSER: &str = "huicun-characters-1";
+
+/// What the field `shared` holds.
+pub const SHARED: &str = "1";
 
 /// The fields.
 #[derive(Debug, Clone)]
@@ -31,10 +34,12 @@ pub struct Fields {
     pub tie: Field,
     /// Every conversation that the message belongs to.
     pub conversation: Field,
-    /// Sender and receivers.
-    pub person: Field,
     /// Sender.
     pub from: Field,
+    /// Receivers.
+    pub to: Field,
+    /// A word on messages that belong to several pairs.
+    pub shared: Field,
     /// `room NUL person`, on the first message of this process in which the person was seen.
     pub room_person: Field,
     /// The same turned round: `person NUL room`.
@@ -68,12 +73,13 @@ pub static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
         seq: builder.add_i64_field("seq", FAST),
         tie: builder.add_u64_field("tie", FAST),
         conversation: builder.add_text_field("conversation", keyword.clone() | FAST),
-        person: builder.add_text_field("person", keyword.clone()),
         from: builder.add_text_field("from", keyword.clone()),
+        to: builder.add_text_field("to", keyword.clone()),
+        shared: builder.add_text_field("shared", keyword.clone()),
         room_person: builder.add_text_field("room_person", keyword.clone()),
         person_room: builder.add_text_field("person_room", keyword.clone()),
         // No field for msgid: nobody asks by it, and a dictionary of unique ids costs 5 % of a pull.
-        msgtype: builder.add_text_field("msgtype", keyword),
+        msgtype: builder.add_text_field("msgtype", keyword | FAST),
         stored: builder.add_bytes_field("stored", STORED),
         schema: builder.build(),
     }

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use huicun_engine::access::Scope;
 use huicun_engine::directory::Directory;
 use huicun_semantics::conversation::Kind;
+use huicun_semantics::time::Zone;
 use tantivy::schema::{TantivyDocument, Value};
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
-use super::filter::{Wanted, to_tantivy};
+use super::filter::{Kinds, Wanted, to_tantivy};
 use super::fold::{find_all, fold};
 use super::follow::{self, IndexError, Watermark};
 use super::page::Page;
 use super::query::Query;
 use super::schema::{FIELDS, Stored};
+use super::tally::{By, Tallied, Tally};
 
 /// In which order hits come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,11 +29,16 @@ pub enum Order {
     NewestFirst,
     /// As it was said.
     OldestFirst,
+    /// Those with most of the literals first, then the latest. Nothing but the message decides,
+    /// so the order stays while messages arrive.
+    Relevance,
 }
 
-/// Where a page of hits goes on: after the hit with this msgtime and seq.
+/// Where a page of hits goes on: after this hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct After {
+    /// How many different literals were found in it; 0 but for [`Order::Relevance`].
+    pub n_found: u32,
     /// msgtime, UTC milliseconds.
     pub at_ms: i64,
     /// WeCom's number.
@@ -93,6 +100,20 @@ pub struct Hit {
     pub kind: Kind,
     /// `[start, end)` in Unicode scalar values of the text, ascending.
     pub highlights: Vec<(u32, u32)>,
+    /// How many different literals were found; 0 but for [`Order::Relevance`].
+    pub n_found: u32,
+}
+
+impl Hit {
+    /// Its place in the order.
+    pub fn place(&self) -> After {
+        After {
+            n_found: self.n_found,
+            at_ms: self.message.at,
+            seq: self.message.seq,
+            tie: tie(&self.message.source, &self.message.msgid),
+        }
+    }
 }
 
 /// The hits of a page.
@@ -157,13 +178,18 @@ impl SearchIndex {
             },
         )?;
         let literals: Vec<Vec<char>> = question.query.positives().map(|l| fold(l).chars).collect();
-        let mut by_address: Vec<(usize, DocAddress)> =
-            page.places.iter().map(|p| p.address).enumerate().collect();
+        let mut by_address: Vec<(usize, DocAddress, u32)> = page
+            .places
+            .iter()
+            .enumerate()
+            .map(|(position, place)| (position, place.address, place.n_found()))
+            .collect();
         // The store is compressed in blocks: reading in its own order opens each block once.
-        by_address.sort_unstable_by_key(|(_, address)| *address);
+        by_address.sort_unstable_by_key(|(_, address, _)| *address);
         let mut hits: Vec<Option<Hit>> = vec![None; by_address.len()];
-        for (position, address) in by_address {
-            hits[position] = Some(self.hit(&searcher, address, &literals, &wanted)?);
+        for (position, address, n_found) in by_address {
+            let hit = self.hit(&searcher, address, &literals, &wanted)?;
+            hits[position] = Some(Hit { n_found, ..hit });
         }
         Ok(Found {
             hits: hits.into_iter().flatten().collect(),
@@ -171,6 +197,35 @@ impl SearchIndex {
             has_more: page.has_more,
             messages_version: version,
         })
+    }
+
+    /// Counts what a question finds, whatever its page, within `scope`.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn tally(
+        &self,
+        scope: &Scope,
+        directory: &Arc<Directory>,
+        question: &Question,
+        by: By,
+        zone: Zone,
+    ) -> Result<Tallied, IndexError> {
+        let version = self.watermark()?.map_or(0, |w| w.version);
+        self.reader.reload()?;
+        let searcher = self.reader.searcher();
+        let query = to_tantivy(&searcher, scope, directory, question);
+        let wanted = Wanted::new(&searcher, scope, directory, question);
+        let tallied = searcher.search(&query, &Tally { by, wanted, zone })?;
+        Ok(Tallied {
+            messages_version: version,
+            ..tallied
+        })
+    }
+
+    /// Tells the kinds that conversations have by the directory.
+    pub fn kinds(&self, directory: &Arc<Directory>) -> Arc<Kinds> {
+        Arc::new(Kinds::new(&self.reader.searcher(), directory))
     }
 
     fn hit(
@@ -198,6 +253,7 @@ impl SearchIndex {
             kind: wanted.kind_of(conversation.as_deref().unwrap_or_default()),
             conversation,
             highlights: highlights(&message.text, literals),
+            n_found: 0,
             message,
         })
     }
@@ -223,3 +279,6 @@ pub fn highlights(text: &str, literals: &[Vec<char>]) -> Vec<(u32, u32)> {
     }
     merged
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ pub mod params;
 pub mod problem;
 pub mod reports;
 pub mod routes;
+mod search;
 pub mod server;
 
 pub use server::{Api, Listening, listen};

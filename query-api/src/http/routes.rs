@@ -23,7 +23,7 @@ use crate::queries::conversation::{ConversationParams, conversation};
 use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
 use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
 use crate::queries::messages::MessageItem;
-use crate::queries::search::{MessagePage, SearchParams, search as ask_search};
+use crate::queries::search::MessagePage;
 use crate::queries::timeouts::{TimeoutItem, TimeoutParams, timeouts as ask_timeouts};
 use crate::queries::{QuestionError, sql as sql_question};
 
@@ -82,47 +82,6 @@ impl RowList {
             as_of,
         }
     }
-}
-
-/// Find messages that contain all literals of a query, newest first.
-#[utoipa::path(get, path = "/v1/search", tag = "messages", params(
-    ("q" = Option<String>, Query, description = "literals that must all occur, \"phrases\", -not, OR"),
-    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
-    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
-    ("employee" = Option<Vec<String>>, Query, description = "takes part in the conversation; repeatable"),
-    ("customer" = Option<Vec<String>>, Query, description = "takes part in the conversation; repeatable"),
-    ("department" = Option<Vec<String>>, Query, description = "an employee of it or below takes part; repeatable"),
-    ("room" = Option<Vec<String>>, Query, description = "room id; repeatable"),
-    ("type" = Option<Vec<String>>, Query, description = "WeCom's type name; repeatable"),
-    ("kind" = Option<Vec<String>>, Query, description = "single_external, single_internal, group_external, group_internal, other; repeatable"),
-    ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
-    ("cursor" = Option<String>, Query, description = "`next` of the page before"),
-), responses(
-    (status = 200, body = MessageList),
-    (status = 400, body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-), security(("token" = [])))]
-pub async fn search(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    mut params: Params,
-) -> Result<Json<MessageList>, Problem> {
-    let question = SearchParams {
-        q: params.one("q")?.unwrap_or_default(),
-        from: params.one("from")?,
-        to: params.one("to")?,
-        employees: params.list("employee"),
-        customers: params.list("customer"),
-        departments: params.list("department"),
-        rooms: params.list("room"),
-        types: params.list("type"),
-        kinds: params.list("kind"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
-    };
-    params.end()?;
-    let page = ask_search(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(page.into()))
 }
 
 /// The messages of one conversation, oldest first.

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, media, metrics, reports, routes};
+use super::{auth, callback, health, media, metrics, reports, routes, search};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -83,7 +83,9 @@ impl Modify for BearerToken {
 /// All routes and layers.
 pub fn router(api: Arc<Api>) -> Router {
     let (v1, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(routes::search))
+        .routes(routes!(search::search))
+        .routes(routes!(search::search_counts))
+        .routes(routes!(search::conversations))
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
         .routes(routes!(routes::timeouts))

@@ -206,6 +206,7 @@ pub(super) async fn visible(
                 to_ms: Some(at_ms + 1),
                 limit: TWINS_MAX,
                 after: Some(After {
+                    n_found: 0,
                     at_ms,
                     seq: seq.saturating_sub(1),
                     tie: u64::MAX,

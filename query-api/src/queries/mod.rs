@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod behaviours;
 pub mod conversation;
+pub mod conversations;
 pub mod dialogues;
 pub mod error;
 pub mod explain;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use huicun_engine::access::Scope;
-use huicun_indexer::index::search::tie;
 use huicun_indexer::index::{After, Order, Query, Question};
 use huicun_semantics::conversation::Kind;
+use huicun_semantics::time::{Period, Zone};
 
 use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
@@ -34,6 +35,8 @@ pub struct SearchParams {
     pub types: Vec<String>,
     /// In a conversation of one of these kinds.
     pub kinds: Vec<String>,
+    /// `newest` (if missing) or `relevance`.
+    pub order: Option<String>,
     /// Messages of a page; 0 is all.
     pub limit: usize,
     /// The token of the page before.
@@ -68,10 +71,20 @@ pub async fn search(
     archive: &Archive,
     params: &SearchParams,
 ) -> Result<MessagePage, QuestionError> {
+    ask(scope, archive, question(archive, params)?, true).await
+}
+
+/// The parameters as the index is asked.
+pub(super) fn question(
+    archive: &Archive,
+    params: &SearchParams,
+) -> Result<Question, QuestionError> {
     let (from_ms, to_ms) = archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let kinds: Result<Vec<Kind>, _> = params.kinds.iter().map(|k| k.parse::<Kind>()).collect();
-    let question = Question {
-        query: Query::parse(&params.q)?,
+    let query = Query::parse(&params.q)?;
+    let (from_ms, to_ms) = within_days(archive.zone(), &query, from_ms, to_ms);
+    Ok(Question {
+        query,
         from_ms,
         to_ms,
         employees: params.employees.clone(),
@@ -83,18 +96,58 @@ pub async fn search(
         kinds: kinds.map_err(|e| QuestionError::Parameter(e.to_string()))?,
         limit: params.limit,
         after: params.cursor.as_deref().map(after).transpose()?,
-        order: Order::NewestFirst,
+        order: order(params.order.as_deref())?,
+    })
+}
+
+fn order(name: Option<&str>) -> Result<Order, QuestionError> {
+    match name {
+        None | Some("newest") => Ok(Order::NewestFirst),
+        Some("relevance") => Ok(Order::Relevance),
+        Some(other) => Err(QuestionError::Parameter(format!(
+            "unknown order `{other}`; expected `newest` or `relevance`"
+        ))),
+    }
+}
+
+/// The period that is left when the query's `after:` and `before:` hold too.
+fn within_days(
+    zone: Zone,
+    query: &Query,
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
+) -> (Option<i64>, Option<i64>) {
+    let start = |day: NaiveDate| Period { from: day, to: day }.start_ms(zone);
+    let after = query.after.map(start);
+    let before = query.before.map(start);
+    (
+        from_ms.into_iter().chain(after).max(),
+        to_ms.into_iter().chain(before).min(),
+    )
+}
+
+fn token(after: After) -> String {
+    let text = match after.n_found {
+        0 => after.tie.to_string(),
+        n_found => format!("{}.{n_found}", after.tie),
     };
-    ask(scope, archive, question, true).await
+    let (first, second) = (after.at_ms, after.seq);
+    Place {
+        first,
+        second,
+        text,
+    }
+    .to_token()
 }
 
 pub(super) fn after(token: &str) -> Result<After, QuestionError> {
     let place = Place::of_token(token)?;
-    let tie = place.text.parse().map_err(|_| Place::unknown())?;
+    let (tie, n_found) = place.text.split_once('.').unwrap_or((&place.text, "0"));
     Ok(After {
+        n_found: n_found.parse().map_err(|_| Place::unknown())?,
         at_ms: place.first,
         seq: place.second,
-        tie,
+        tie: tie.parse().map_err(|_| Place::unknown())?,
     })
 }
 
@@ -119,14 +172,8 @@ pub(super) async fn ask(
     let found = tokio::task::spawn_blocking(move || index.search(&asker, &known, &question))
         .await
         .map_err(|_| QuestionError::Interrupted)??;
-    let next = found.hits.last().filter(|_| found.has_more).map(|last| {
-        Place {
-            first: last.message.at,
-            second: last.message.seq,
-            text: tie(&last.message.source, &last.message.msgid).to_string(),
-        }
-        .to_token()
-    });
+    let last = found.hits.last().filter(|_| found.has_more);
+    let next = last.map(|hit| token(hit.place()));
     let zone = archive.zone();
     let as_of = archive
         .as_of_period(scope, found.messages_version, &directory, period)

@@ -1,0 +1,78 @@
+//! Arguments of the ways into the chats.
+
+use clap::Args;
+
+use super::{Days, Out};
+
+/// What narrows a search.
+#[derive(Args)]
+pub struct Filters {
+    #[command(flatten)]
+    pub days: Days,
+    /// This employee takes part in the conversation (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// This customer takes part in the conversation (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub customer: Vec<String>,
+    /// An employee of this department or below takes part (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    /// In this room (repeatable).
+    #[arg(long, value_name = "ROOMID")]
+    pub room: Vec<String>,
+    /// Of this WeCom type, such as text or image (repeatable).
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// single_external, single_internal, group_external, group_internal or other (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct SearchArguments {
+    /// Literals that must all occur, "phrases" with spaces, -not, OR, and from: to: with: in: type:
+    /// kind: file: before: after:; empty for every message.
+    #[arg(allow_hyphen_values = true)]
+    pub query: String,
+    #[command(flatten)]
+    pub filters: Filters,
+    /// newest, or relevance: those with most of the literals first.
+    #[arg(long, value_name = "ORDER", default_value = "newest")]
+    pub order: String,
+    /// Count what is found instead, by conversation, employee, department, type or day.
+    #[arg(long, value_name = "WHAT")]
+    pub count_by: Option<String>,
+    /// At most this many messages; 0 is all.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ConversationsArguments {
+    /// As the query of search; every conversation if missing.
+    #[arg(allow_hyphen_values = true, default_value = "")]
+    pub query: String,
+    #[command(flatten)]
+    pub filters: Filters,
+    /// At most this many conversations; 0 is all.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ConversationArguments {
+    /// The room id, or the two ids joined with `|`.
+    pub id: String,
+    #[command(flatten)]
+    pub days: Days,
+    /// At most this many messages; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
