@@ -70,6 +70,9 @@ pub struct ConversationArguments {
     pub id: String,
     #[command(flatten)]
     pub days: Days,
+    /// The message with this seq, and what was said before and after it.
+    #[arg(long, value_name = "SEQ")]
+    pub around: Option<i64>,
     /// At most this many messages; 0 is all.
     #[arg(long, default_value_t = 0)]
     pub limit: usize,

@@ -179,6 +179,8 @@ pub async fn conversation(data: &Path, options: ConversationArguments) -> Result
         to: options.days.to,
         limit: options.limit,
         cursor: None,
+        before: None,
+        around: options.around,
     };
     let page = ask_conversation(&Scope::local_operator(), &archive, &params).await?;
     say_holes(&page.as_of, target.language);

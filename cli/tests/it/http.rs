@@ -129,8 +129,10 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 24] = [
     ("GET", "/v1/search?q=x"),
+    ("GET", "/v1/search/counts?by=type"),
+    ("GET", "/v1/conversations"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
     ("GET", "/v1/timeouts"),
@@ -248,6 +250,29 @@ fn http_and_the_command_line_answer_the_same() {
         (
             "/v1/search?room=wrroom1&room=wrroom2",
             &["search", "", "--room", "wrroom1", "--room", "wrroom2"],
+        ),
+        (
+            "/v1/search?q=%E9%80%80%E6%AC%BE%20from:zhang&order=relevance",
+            &["search", "退款 from:zhang", "--order", "relevance"],
+        ),
+        (
+            "/v1/search/counts?by=department&kind=single_external",
+            &[
+                "search",
+                "",
+                "--count-by",
+                "department",
+                "--kind",
+                "single_external",
+            ],
+        ),
+        (
+            "/v1/conversations?q=%E9%80%80%E6%AC%BE&employee=zhang",
+            &["conversations", "退款", "--employee", "zhang"],
+        ),
+        (
+            "/v1/conversations/wmanna%7Czhang/messages?around=2",
+            &["conversation", "wmanna|zhang", "--around", "2"],
         ),
         (
             "/v1/conversations/wmanna%7Czhang/messages",

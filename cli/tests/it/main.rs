@@ -21,3 +21,4 @@ mod rules;
 mod storage;
 mod support;
 mod timeouts;
+mod ways;

@@ -1,6 +1,7 @@
 //! The answers of the binary equal those of the naive model: on random companies full of edge
 //! cases, and on real chats where this machine has them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use huicun_testdata::naive::{Company, Filters, random_company, random_rules};
@@ -273,6 +274,36 @@ fn check_filters(run: &Installation, company: &Company, directory: &[(String, Va
             let naive = company.search(&[], &wanted);
             assert_same_rows(&format!("search {flag} {value}"), &ours, &naive);
         }
+    }
+    let all = |table: &str, key: &str| -> Vec<String> {
+        let rows = directory.iter().filter(|(name, _)| name == table);
+        rows.filter_map(|(_, row)| row[key].as_str().map(String::from))
+            .collect()
+    };
+    check_counts(run, company, "employee", all("employees", "userid"));
+    check_counts(run, company, "department", all("departments", "id"));
+}
+
+/// Each count is how much a search with that filter finds, and none is missing.
+fn check_counts(run: &Installation, company: &Company, by: &str, known: Vec<String>) {
+    let rows = run.run(&["search", "", "--count-by", by]).ok().rows();
+    let counts: BTreeMap<&str, &Value> = rows
+        .iter()
+        .map(|row| (row["id"].as_str().unwrap(), &row["messages"]))
+        .collect();
+    for id in known
+        .iter()
+        .map(String::as_str)
+        .chain(counts.keys().copied())
+    {
+        let mut wanted = Filters::default();
+        match by {
+            "employee" => wanted.employees = vec![id.to_owned()],
+            _ => wanted.departments = vec![id.to_owned()],
+        }
+        let naive = company.search(&[], &wanted).len();
+        let ours = counts.get(id).map_or(0, |n| n.as_u64().unwrap() as usize);
+        assert_eq!(ours, naive, "messages of {by} {id}");
     }
 }
 

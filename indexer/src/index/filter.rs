@@ -24,6 +24,11 @@ use super::schema::{FIELDS, SHARED};
 use super::search::Question;
 use super::tally::{By, Groups};
 
+const ALWAYS: Interval = Interval {
+    from_ms: None,
+    to_ms: None,
+};
+
 /// Which conversations a question is about. A message to several pairs is found when one of its
 /// pairs passes every filter, and is shown there: the whole message would pass with an employee
 /// of one pair and a customer of another, and would show a pair outside the scope.
@@ -91,11 +96,22 @@ impl Wanted {
             return Arc::clone(groups);
         }
         let people = || self.kinds.employees_of(conversation);
-        let groups = Arc::new(Groups::of(by, conversation, people, &self.kinds.directory));
+        let directory = &self.kinds.directory;
+        let groups = Arc::new(Groups::of(by, Some(conversation), people, directory));
         if let Ok(mut known) = self.kinds.groups.lock() {
             known.insert(conversation.to_owned(), Arc::clone(&groups));
         }
         groups
+    }
+
+    /// The groups that a record between nobody counts for.
+    pub(super) fn groups_of_sender(&self, by: By, sender: &str) -> Groups {
+        let directory = &self.kinds.directory;
+        let people = || match directory.role(sender) {
+            Role::Employee => vec![(sender.to_owned(), ALWAYS)],
+            _ => Vec::new(),
+        };
+        Groups::of(by, None, people, directory)
     }
 
     /// The kind of a conversation now.
@@ -250,10 +266,6 @@ impl Kinds {
 
     /// The employees who take part in a conversation, and when; see [`takes_part`].
     fn employees_of(&self, conversation: &str) -> Vec<(String, Interval)> {
-        const ALWAYS: Interval = Interval {
-            from_ms: None,
-            to_ms: None,
-        };
         let is_employee = |id: &str| self.directory.role(id) == Role::Employee;
         let mut found: Vec<(String, Interval)> = match conversation.split_once('|') {
             Some((a, b)) => [a, b].map(|id| (id.to_owned(), ALWAYS)).into(),
@@ -491,6 +503,10 @@ pub(super) fn to_tantivy(
     }
     if let Some(conversation) = &question.conversation {
         must(term(FIELDS.conversation, conversation));
+    }
+    if let Some(seq) = question.seq {
+        let only = Bound::Included(Term::from_field_i64(FIELDS.seq, seq));
+        must(Box::new(RangeQuery::new(only.clone(), only)));
     }
     if !question.types.is_empty() {
         must(any_term(

@@ -73,7 +73,7 @@ pub static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
         seq: builder.add_i64_field("seq", FAST),
         tie: builder.add_u64_field("tie", FAST),
         conversation: builder.add_text_field("conversation", keyword.clone() | FAST),
-        from: builder.add_text_field("from", keyword.clone()),
+        from: builder.add_text_field("from", keyword.clone() | FAST),
         to: builder.add_text_field("to", keyword.clone()),
         shared: builder.add_text_field("shared", keyword.clone()),
         room_person: builder.add_text_field("room_person", keyword.clone()),

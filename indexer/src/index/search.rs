@@ -76,6 +76,8 @@ pub struct Question {
     pub rooms: Vec<String>,
     /// In this conversation (a room id, or `a|b`).
     pub conversation: Option<String>,
+    /// With this number.
+    pub seq: Option<i64>,
     /// Of one of these WeCom types.
     pub types: Vec<String>,
     /// In a conversation of one of these kinds.

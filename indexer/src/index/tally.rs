@@ -87,16 +87,16 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The groups of a conversation in which `people` take part, each for a time.
+    /// The groups of a conversation, or a record between nobody, in which `people` take part, each for a time.
     pub(super) fn of(
         by: By,
-        conversation: &str,
+        conversation: Option<&str>,
         people: impl FnOnce() -> Vec<(String, Interval)>,
         directory: &Directory,
     ) -> Self {
         let mut groups = Self::default();
         match by {
-            By::Conversation => groups.always.push(conversation.into()),
+            By::Conversation => groups.always.extend(conversation.map(Arc::from)),
             By::Employee => {
                 groups.take(people().into_iter().map(|(id, time)| (Arc::from(id), time)))
             }
@@ -178,6 +178,7 @@ pub(super) struct TallySegment {
     zone: Zone,
     at: Column<i64>,
     conversation: Option<StrColumn>,
+    from: Option<StrColumn>,
     msgtype: Option<StrColumn>,
     /// By ordinal; none for one of a kind that is not asked for.
     conversations: HashMap<u64, Option<Conversation>>,
@@ -206,6 +207,7 @@ impl Collector for Tally {
             zone: self.zone,
             at: fast.i64("at")?,
             conversation: fast.str("conversation")?,
+            from: fast.str("from")?,
             msgtype: fast.str("msgtype")?,
             conversations: HashMap::new(),
             types: HashMap::new(),
@@ -236,6 +238,12 @@ impl Collector for Tally {
 }
 
 impl TallySegment {
+    /// Whether it belongs to no conversation: a record between nobody, such as a `switch`.
+    fn is_alone(&self, doc: DocId) -> bool {
+        let mut columns = self.conversation.iter();
+        columns.all(|column| column.term_ords(doc).next().is_none())
+    }
+
     /// Counts a message for its conversation, or each of its conversations that passes; false
     /// where none does.
     fn count_conversations(&mut self, doc: DocId, at_ms: i64) -> bool {
@@ -248,11 +256,11 @@ impl TallySegment {
             ..
         } = self;
         let Some(column) = &self.conversation else {
-            return wanted.takes_nobody();
+            return false;
         };
         let mut ordinals = column.term_ords(doc);
         let (Some(first), second) = (ordinals.next(), ordinals.next()) else {
-            return wanted.takes_nobody();
+            return false;
         };
         let Some(second) = second else {
             let known = conversations.entry(first).or_insert_with(|| {
@@ -293,6 +301,25 @@ impl TallySegment {
         is_found
     }
 
+    /// Counts a record between nobody for who sent it; false where none is asked for.
+    fn count_alone(&mut self, doc: DocId, at_ms: i64) -> bool {
+        if !self.wanted.takes_nobody() {
+            return false;
+        }
+        let senders = self.from.as_ref();
+        let sender = senders.and_then(|column| Some((column, column.term_ords(doc).next()?)));
+        if let Some((column, ordinal)) = sender
+            && read_name(column, ordinal, &mut self.name)
+        {
+            let groups = self.wanted.groups_of_sender(self.by, &self.name);
+            for group in groups.at(at_ms) {
+                let count = self.groups.entry(Arc::clone(group)).or_default();
+                count.add_one(at_ms);
+            }
+        }
+        true
+    }
+
     fn count_day(&mut self, at_ms: i64) {
         if !self.day.1.contains(&at_ms) {
             let day = self.zone.day_of(at_ms);
@@ -310,7 +337,12 @@ impl SegmentCollector for TallySegment {
 
     fn collect(&mut self, doc: DocId, _score: Score) {
         let at_ms = self.at.first(doc).unwrap_or_default();
-        if !self.count_conversations(doc, at_ms) {
+        let is_found = if self.is_alone(doc) {
+            self.count_alone(doc, at_ms)
+        } else {
+            self.count_conversations(doc, at_ms)
+        };
+        if !is_found {
             return;
         }
         self.n_total += 1;

@@ -58,6 +58,15 @@ impl Params {
         }
     }
 
+    /// A whole number that may be given once.
+    pub fn integer(&mut self, name: &str) -> Result<Option<i64>, Problem> {
+        let Some(text) = self.one(name)? else {
+            return Ok(None);
+        };
+        let told = || Problem::parameter(format!("`{name}` is `{text}`; expected a whole number"));
+        text.parse().map(Some).map_err(|_| told())
+    }
+
     /// The page's size.
     pub fn limit(&mut self) -> Result<usize, Problem> {
         let Some(text) = self.one("limit")? else {

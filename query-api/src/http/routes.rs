@@ -34,6 +34,10 @@ pub struct MessageList {
     items: Vec<MessageItem>,
     /// Give it as `cursor` for the next page; null at the end.
     next: Option<String>,
+    /// Conversations: give it as `before` for the page before; null at the beginning, and where
+    /// the page was not asked for with `around` or `before`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<String>,
     /// Exact number of all matches.
     total: u64,
     /// From which versions the answer was made.
@@ -45,6 +49,7 @@ impl From<MessagePage> for MessageList {
         Self {
             items: page.items,
             next: page.next,
+            previous: page.previous,
             total: page.total,
             as_of: page.as_of,
         }
@@ -91,6 +96,8 @@ impl RowList {
     ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
     ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
     ("cursor" = Option<String>, Query, description = "`next` of the page before"),
+    ("before" = Option<String>, Query, description = "`previous` of the page after"),
+    ("around" = Option<i64>, Query, description = "the seq of a message: the page in whose middle it stands, with `previous` and `next` to go on from in both directions"),
 ), responses(
     (status = 200, body = MessageList),
     (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -109,6 +116,8 @@ pub async fn conversation_messages(
         to: params.one("to")?,
         limit: params.limit()?,
         cursor: params.one("cursor")?,
+        before: params.one("before")?,
+        around: params.integer("around")?,
     };
     params.end()?;
     let page = conversation(&caller.scope, &api.archive, &question).await?;

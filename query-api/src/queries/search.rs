@@ -51,6 +51,9 @@ pub struct MessagePage {
     pub total: u64,
     /// Where the next page begins; `None` at the end.
     pub next: Option<String>,
+    /// Where the page before ends, for a conversation that is read from its middle; `None` at its
+    /// beginning.
+    pub previous: Option<String>,
     /// From which versions.
     pub as_of: AsOf,
 }
@@ -92,6 +95,7 @@ pub(super) fn question(
         departments: params.departments.clone(),
         rooms: params.rooms.clone(),
         conversation: None,
+        seq: None,
         types: params.types.clone(),
         kinds: kinds.map_err(|e| QuestionError::Parameter(e.to_string()))?,
         limit: params.limit,
@@ -126,7 +130,8 @@ fn within_days(
     )
 }
 
-fn token(after: After) -> String {
+/// The page token of a place.
+pub(super) fn token(after: After) -> String {
     let text = match after.n_found {
         0 => after.tie.to_string(),
         n_found => format!("{}.{n_found}", after.tie),
@@ -158,15 +163,28 @@ pub(super) async fn ask(
     question: Question,
     is_highlighted: bool,
 ) -> Result<MessagePage, QuestionError> {
+    let asked = ask_with_place(scope, archive, question, is_highlighted);
+    Ok(asked.await?.0)
+}
+
+/// As [`ask`], with the place of the first hit.
+pub(super) async fn ask_with_place(
+    scope: &Scope,
+    archive: &Archive,
+    question: Question,
+    is_highlighted: bool,
+) -> Result<(MessagePage, Option<After>), QuestionError> {
     let directory = archive.directory().await?;
     let period = (question.from_ms, question.to_ms);
     let Some(index) = archive.search()? else {
-        return Ok(MessagePage {
+        let page = MessagePage {
             items: Vec::new(),
             total: 0,
             next: None,
+            previous: None,
             as_of: archive.as_of_period(scope, 0, &directory, period).await,
-        });
+        };
+        return Ok((page, None));
     };
     let (asker, known) = (scope.clone(), Arc::clone(&directory));
     let found = tokio::task::spawn_blocking(move || index.search(&asker, &known, &question))
@@ -178,7 +196,8 @@ pub(super) async fn ask(
     let as_of = archive
         .as_of_period(scope, found.messages_version, &directory, period)
         .await;
-    Ok(MessagePage {
+    let first = found.hits.first().map(|hit| hit.place());
+    let page = MessagePage {
         items: found
             .hits
             .into_iter()
@@ -186,6 +205,8 @@ pub(super) async fn ask(
             .collect(),
         total: found.n_total,
         next,
+        previous: None,
         as_of,
-    })
+    };
+    Ok((page, first))
 }
