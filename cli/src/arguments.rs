@@ -9,7 +9,9 @@ use crate::output::{Format, Language};
 
 mod search;
 
-pub use search::{ConversationArguments, ConversationsArguments, Filters, SearchArguments};
+pub use search::{
+    ConversationArguments, ConversationsArguments, Filters, KfCommand, SearchArguments,
+};
 
 /// 会存 huicun: the archive of a company's WeCom (企业微信) chats.
 #[derive(Parser)]
@@ -57,6 +59,9 @@ pub enum Command {
     Conversations(ConversationsArguments),
     /// List the messages of one conversation, in order.
     Conversation(ConversationArguments),
+    /// Sessions of WeChat customer service (微信客服).
+    #[command(subcommand)]
+    Kf(KfCommand),
     /// List dialogues (对话) that started in a period.
     Dialogues(DialogueArguments),
     /// List customers who were not answered in time (超时回复).

@@ -1,6 +1,6 @@
 //! Arguments of the ways into the chats.
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{Days, Out};
 
@@ -78,4 +78,34 @@ pub struct ConversationArguments {
     pub limit: usize,
     #[command(flatten)]
     pub out: Out,
+}
+
+#[derive(Subcommand)]
+pub enum KfCommand {
+    /// List sessions that started in a period, the latest first.
+    Sessions {
+        #[command(flatten)]
+        days: Days,
+        /// Received by this employee, by id or name (repeatable).
+        #[arg(long, value_name = "WHO")]
+        servicer: Vec<String>,
+        /// Of this customer, by id or name (repeatable).
+        #[arg(long, value_name = "WHO")]
+        customer: Vec<String>,
+        /// With this id (repeatable).
+        #[arg(long, value_name = "ID")]
+        session: Vec<String>,
+        /// At most this many sessions; 0 is all.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// List the messages of one session, in order.
+    Messages {
+        /// The session's id.
+        id: String,
+        #[command(flatten)]
+        out: Out,
+    },
 }

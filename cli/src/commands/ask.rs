@@ -132,7 +132,7 @@ fn search_params(query: String, filters: Filters, limit: usize) -> SearchParams 
 }
 
 /// Says that there is more than what is shown.
-fn say_total(n_shown: usize, n_total: u64, what: &str) {
+pub(super) fn say_total(n_shown: usize, n_total: u64, what: &str) {
     if n_total > n_shown as u64 {
         eprintln!("{n_shown} of {n_total} {what}; --limit 0 gives all");
     }

@@ -7,6 +7,7 @@ mod doctor;
 mod import;
 mod keep;
 mod keys;
+mod kf;
 mod media;
 mod pull;
 mod quarantine;
@@ -40,6 +41,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Search(options) => ask::search(data, options).await,
         Command::Conversations(options) => ask::conversations(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
+        Command::Kf(what) => kf::kf(data, what).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Timeouts(options) => ask::timeouts(data, options).await,
         Command::Report(options) => report::report(data, options).await,

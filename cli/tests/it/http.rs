@@ -129,7 +129,9 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 24] = [
+const ROUTES: [(&str, &str); 26] = [
+    ("GET", "/v1/kf/sessions"),
+    ("GET", "/v1/kf/sessions/s1/messages"),
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/search/counts?by=type"),
     ("GET", "/v1/conversations"),

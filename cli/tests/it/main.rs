@@ -12,6 +12,7 @@ mod faults;
 mod formats;
 mod http;
 mod ingest;
+mod kf;
 mod kill;
 mod ledger;
 mod media;

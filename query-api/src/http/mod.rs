@@ -5,6 +5,7 @@ pub mod auth;
 pub mod callback;
 pub mod exposition;
 pub mod health;
+mod kf;
 pub mod media;
 pub mod metrics;
 pub mod params;

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, media, metrics, reports, routes, search};
+use super::{auth, callback, health, kf, media, metrics, reports, routes, search};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -106,6 +106,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(callback::wecom_check, callback::wecom_note))
         .routes(routes!(media::list_media))
         .routes(routes!(media::get_media))
+        .routes(routes!(kf::kf_sessions))
+        .routes(routes!(kf::kf_session_messages))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))

@@ -8,6 +8,7 @@ pub mod dialogues;
 pub mod error;
 pub mod explain;
 pub mod holes;
+pub mod kf_sessions;
 mod known_ledger;
 pub mod ledger;
 pub mod media;
