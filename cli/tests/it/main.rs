@@ -10,6 +10,7 @@ mod docs;
 mod explain;
 mod faults;
 mod formats;
+mod golden;
 mod http;
 mod ingest;
 mod kill;
