@@ -270,6 +270,7 @@ macro_rules! folders {
 
 folders! {
     behaviours "08-behaviours"
+    organisation "09-organisation"
     single_chats "10.1-singles"
     groups "10.2-groups"
     guides "10.3-guides"
