@@ -3,6 +3,7 @@
 //! that the two share does not pass (`testdata/cases/README.md`).
 
 mod company;
+mod opened;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,6 +117,14 @@ impl Both {
             };
             let say = |difference| format!("{question}\n  {who}: {difference}");
             wrong.extend(differences.into_iter().map(say));
+        }
+        if let ("report", Value::Object(expected)) = (arguments[0], &step["rows"]) {
+            let differences = opened::differences(&self.run, &arguments, expected);
+            wrong.extend(
+                differences
+                    .into_iter()
+                    .map(|d| format!("{question}\n  {d}")),
+            );
         }
     }
 }
