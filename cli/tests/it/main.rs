@@ -6,10 +6,12 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod churn;
 mod docs;
 mod explain;
 mod faults;
 mod formats;
+mod golden;
 mod http;
 mod ingest;
 mod kf;

@@ -40,7 +40,7 @@ fn assert_same_rows(what: &str, ours: &[Value], naive: &[Value]) {
 
 const EVERY: [Option<&str>; 4] = [None, Some("day"), Some("week"), Some("month")];
 
-fn check_lists(
+pub(crate) fn check_lists(
     run: &Installation,
     company: &Company,
     (from, to): (&str, &str),
@@ -78,7 +78,7 @@ fn check_lists(
 }
 
 /// The reports of units, cell by cell; every report that differs is named.
-fn check_units(run: &Installation, company: &Company, (from, to): (&str, &str)) {
+pub(crate) fn check_units(run: &Installation, company: &Company, (from, to): (&str, &str)) {
     type Naive = fn(&Company, &str, &str, Option<&str>) -> Vec<Value>;
     let reports: [(&str, Naive); 5] = [
         ("departments", Company::report_departments),
@@ -160,13 +160,14 @@ fn check_negation(run: &Installation, company: &Company, word: &str) {
     assert_same_rows(&format!("search {query}"), &ours, &without);
 }
 
-fn import(run: &Installation, lines: &[String], directory: &[(String, Value)]) {
+pub(crate) fn import(run: &Installation, lines: &[String], directory: &[(String, Value)]) {
+    let mut tables: BTreeMap<&str, String> = BTreeMap::new();
     for (table, row) in directory {
-        let file = run.path(&format!("directory/{table}.ndjson"));
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        let mut text = std::fs::read_to_string(&file).unwrap_or_default();
+        let text = tables.entry(table).or_default();
         text.push_str(&format!("{row}\n"));
-        std::fs::write(&file, text).unwrap();
+    }
+    for (table, text) in &tables {
+        run.write(&format!("directory/{table}.ndjson"), text);
     }
     if !directory.is_empty() {
         let folder = run.path("directory");

@@ -25,8 +25,8 @@ pub(super) struct Watch {
     /// Every row of `relations` as it came in.
     relations: Vec<(Value, Arc<Rules>)>,
     latest: Option<Arc<Rules>>,
-    /// (kind, msgid).
-    confirmed: Vec<(String, String)>,
+    /// The last verdict by kind and msgid; of a lost relation by kind and conversation.
+    reviews: BTreeMap<(String, String), String>,
 }
 
 impl Watch {
@@ -64,14 +64,26 @@ pub(super) struct Behaviour {
     /// Names of the rules hit, and the words.
     rules: Vec<String>,
     words: Vec<String>,
-    pub(super) is_confirmed: bool,
+    review: Option<String>,
+}
+
+impl Behaviour {
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.review.as_deref() == Some("confirmed")
+    }
 }
 
 impl Company {
     /// Says that a reviewer confirmed the behaviour of a kind that a message is.
     pub fn confirm_behaviour(&mut self, kind: &str, msgid: &str) {
-        let behaviour = (kind.to_owned(), msgid.to_owned());
-        self.watch.confirmed.push(behaviour);
+        self.review_behaviour(kind, msgid, "confirmed");
+    }
+
+    /// Says what a reviewer found of the behaviour of a kind that a message is, or that the loss of
+    /// the relation of a conversation's pair is; the last review holds.
+    pub fn review_behaviour(&mut self, kind: &str, of: &str, verdict: &str) {
+        let behaviour = (kind.to_owned(), of.to_owned());
+        self.watch.reviews.insert(behaviour, verdict.to_owned());
     }
 
     /// Applies the rules in force to everything that is already in the archive.
@@ -111,7 +123,7 @@ impl Company {
                 conversation: conversation.id(),
                 rules: names,
                 words,
-                is_confirmed: self.watch.confirmed.contains(&id),
+                review: self.watch.reviews.get(&id).cloned(),
                 msgid: Some(message.msgid.clone()),
             });
         };
@@ -176,15 +188,17 @@ impl Company {
             };
             let is_watched = is_audited(rule, role) && is_covered(rule, Some(userid));
             if is_watched && seen.insert(key) {
+                let conversation = Conversation::pair(userid, customer).id();
+                let id = ("friend_deleted".to_owned(), conversation.clone());
                 out.push(Behaviour {
                     kind: "friend_deleted",
                     msgid: None,
                     at: lost,
                     trigger: trigger.to_owned(),
-                    conversation: Conversation::pair(userid, customer).id(),
+                    conversation,
                     rules: Vec::new(),
                     words: Vec::new(),
-                    is_confirmed: false,
+                    review: self.watch.reviews.get(&id).cloned(),
                 });
             }
         }
@@ -203,11 +217,7 @@ impl Company {
         behaviours
             .iter()
             .map(|behaviour| {
-                let review = if behaviour.is_confirmed {
-                    "confirmed"
-                } else {
-                    "unreviewed"
-                };
+                let review = behaviour.review.as_deref().unwrap_or("unreviewed");
                 json!({
                     "kind": behaviour.kind,
                     "msgid": behaviour.msgid,

@@ -109,7 +109,9 @@ impl Company {
         let records = records.filter(|record| is_in(record.at) && is_of(&record.userid, record.at));
         count("business_records", records.count());
         let confirmed = facts.behaviours.iter().filter(|behaviour| {
-            behaviour.is_confirmed && is_in(behaviour.at) && is_of(&behaviour.trigger, behaviour.at)
+            behaviour.is_confirmed()
+                && is_in(behaviour.at)
+                && is_of(&behaviour.trigger, behaviour.at)
         });
         count("violations_confirmed", confirmed.count());
 
