@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
@@ -718,7 +718,7 @@ impl Table {
     }
 
     /// The rows of one data file that a condition asks for; of the others only the condition's
-    /// column is decoded.
+    /// columns are decoded.
     pub async fn read_file_where(
         &self,
         path: &str,
@@ -747,9 +747,10 @@ impl Table {
         let mut builder = builder
             .with_projection(mask)
             .with_batch_size(READ_BATCH_ROWS);
-        if let Some(Condition { column, is_met }) = condition {
-            let mask = parquet::arrow::ProjectionMask::columns(builder.parquet_schema(), [column]);
-            let of_batch = move |batch: RecordBatch| (*is_met)(batch.column(0));
+        if let Some(Condition { columns, is_met }) = condition {
+            let columns = columns.iter().copied();
+            let mask = parquet::arrow::ProjectionMask::columns(builder.parquet_schema(), columns);
+            let of_batch = move |batch: RecordBatch| (*is_met)(&batch);
             let filter = RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, of_batch))]);
             builder = builder.with_row_filter(filter);
         }
@@ -762,17 +763,17 @@ impl Table {
     }
 }
 
-/// What rows of a file must meet, told by one column.
+/// What rows of a file must meet, told by few of its columns.
 #[derive(Clone)]
 pub struct Condition {
-    /// The column.
-    pub column: &'static str,
-    /// For each of its values whether the row is wanted.
+    /// The columns.
+    pub columns: &'static [&'static str],
+    /// For each row, of which only these columns are given, whether it is wanted.
     pub is_met: Arc<IsMet>,
 }
 
-/// Tells of each value of a column whether its row is wanted.
-pub type IsMet = dyn Fn(&ArrayRef) -> Result<BooleanArray, ArrowError> + Send + Sync;
+/// Tells of each row whether it is wanted.
+pub type IsMet = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send + Sync;
 
 #[derive(serde::Deserialize)]
 struct LogLine {

@@ -3,10 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::{BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
@@ -159,19 +156,25 @@ impl Snapshot {
     /// Who waits for an answer at an instant, UTC milliseconds.
     pub async fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, DeriveError> {
         let day = self.zone.day_of(at_ms);
-        let on_day = |on: NaiveDate| on == day;
-        let later = |on: NaiveDate| on > day;
-        // Timers that ended after the day ran at the instant if they had begun.
-        let has_begun = Some(up_to("started_at", at_ms));
         let mut with_end = OF_WAITS.to_vec();
         with_end.push("ended_at");
-        let (ended, ended_later, running) = futures::try_join!(
-            self.some_rows(schema::TIMERS, &with_end, has_begun.clone(), on_day),
-            self.some_rows(schema::TIMERS, &OF_WAITS, has_begun.clone(), later),
-            self.some_rows(schema::WAITING, &OF_WAITS, has_begun.clone(), |_| true),
+        // Rows are told by their instants, before anything else of them is decoded.
+        let (ended, running) = futures::try_join!(
+            self.some_rows(
+                schema::TIMERS,
+                &with_end,
+                Some(runs_at(&[at_ms], &["started_at", "ended_at"])),
+                |on| on >= day
+            ),
+            self.some_rows(
+                schema::WAITING,
+                &OF_WAITS,
+                Some(runs_at(&[at_ms], &["started_at"])),
+                |_| true
+            ),
         )?;
         let mut waits = Vec::new();
-        for batch in ended.iter().chain(&ended_later).chain(&running) {
+        for batch in ended.iter().chain(&running) {
             wait_facts(batch, at_ms, names, &mut waits);
         }
         waits.sort_unstable_by(|a: &WaitFact, b: &WaitFact| {
@@ -186,13 +189,12 @@ impl Snapshot {
 
     /// The ids of groups with customers.
     pub async fn external_rooms(&self) -> Result<Vec<String>, DeriveError> {
-        let is_met = |kinds: &ArrayRef| -> Result<BooleanArray, arrow::error::ArrowError> {
-            let external = StringArray::new_scalar(Kind::GroupExternal.as_str());
-            arrow::compute::kernels::cmp::eq(kinds, &external)
-        };
         let external = Condition {
-            column: "kind",
-            is_met: Arc::new(is_met),
+            columns: &["kind"],
+            is_met: Arc::new(|batch| {
+                let external = StringArray::new_scalar(Kind::GroupExternal.as_str());
+                arrow::compute::kernels::cmp::eq(text(batch, "kind"), &external)
+            }),
         };
         let wanted = self.some_rows(
             schema::CONVERSATIONS,
@@ -541,15 +543,23 @@ impl Snapshot {
     }
 }
 
-/// The condition that an instant is no later than another.
-fn up_to(column: &'static str, at_ms: i64) -> Condition {
-    let is_met = move |at: &ArrayRef| {
-        let at = at.as_primitive::<TimestampMicrosecondType>();
-        let until_us = at_ms.saturating_mul(1000).saturating_add(999);
-        Ok(at.values().iter().map(|us| Some(*us <= until_us)).collect())
+/// The condition that a timer runs at one of some instants, which rise; `columns` are its beginning
+/// and, where it has one, its end.
+fn runs_at(at_ms: &[i64], columns: &'static [&'static str]) -> Condition {
+    let at_us: Vec<i64> = at_ms.iter().map(|ms| ms.saturating_mul(1000)).collect();
+    let is_met = move |batch: &RecordBatch| {
+        let of = |name: &&str| instant(batch, name).values();
+        let (started, ended) = (of(&columns[0]), columns.get(1).map(of));
+        let runs = |(row, since): (usize, &i64)| {
+            // The first instant from its beginning on: it runs there, or at none.
+            let next = at_us.get(at_us.partition_point(|at| at < since));
+            next.is_some_and(|at| ended.is_none_or(|ended| ended[row] > *at))
+        };
+        let wanted = started.iter().enumerate().map(runs);
+        Ok(BooleanArray::from(wanted.collect::<Vec<bool>>()))
     };
     Condition {
-        column,
+        columns,
         is_met: Arc::new(is_met),
     }
 }

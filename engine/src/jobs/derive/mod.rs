@@ -40,7 +40,7 @@ use rule::Compiled;
 use store::{MadeFrom, Manifest};
 
 /// Messages that are worked on at a time.
-pub const STRETCH_ROWS: u64 = 1_500_000;
+pub const STRETCH_ROWS: u64 = 1_000_000;
 /// How long one derivation waits for another.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
