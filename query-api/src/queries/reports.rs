@@ -163,7 +163,7 @@ pub async fn report(
     let per = asked.per;
     let (asker, picked, progress) = (scope.clone(), metrics.clone(), params.progress.clone());
     let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
-    let counting = tokio::task::spawn_blocking(move || {
+    let counted = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,
             settings: &asked.settings,
@@ -180,12 +180,13 @@ pub async fn report(
             },
         };
         count(kind, per, &asker, &asked.question, &picked, &inputs)
-    });
+    })
+    .await
+    .map_err(|_| QuestionError::Interrupted)??;
     let instants = (Some(period.start_ms(zone)), Some(period.end_ms(zone)));
-    // The holes are looked up meanwhile.
-    let stamping = archive.as_of_period(scope, facts.messages_version, &facts.directory, instants);
-    let (counted, as_of) = tokio::join!(counting, stamping);
-    let counted = counted.map_err(|_| QuestionError::Interrupted)??;
+    let as_of = archive
+        .as_of_period(scope, facts.messages_version, &facts.directory, instants)
+        .await;
     Ok(Report {
         tree: tree(per, &counted, &facts),
         totals: counted.totals.iter().map(|r| cells(per, r)).collect(),
