@@ -70,10 +70,16 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Opens an existing archive for questions, its index brought up to date.
 async fn open_archive(data: &Path) -> Result<Archive, Failure> {
+    let archive = open_figures(data)?;
+    archive.catch_up().await?;
+    Ok(archive)
+}
+
+/// Opens an existing archive for questions that the index has no part in.
+fn open_figures(data: &Path) -> Result<Archive, Failure> {
     let home = Home::open(data)?;
     let (_, rules) = State::open(&home.state())?.rules()?;
     let archive = Archive::open(home, rules)?;
-    archive.catch_up().await?;
     if std::io::stderr().is_terminal() {
         archive.watch(progress_of_figures());
     }

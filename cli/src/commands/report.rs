@@ -20,7 +20,7 @@ use huicun_query_api::queries::reports::{
 use serde_json::Value;
 
 use super::ask::{about, say_holes, target, with_as_of, write};
-use super::open_archive;
+use super::{open_archive, open_figures};
 use crate::arguments::{ExplainArguments, MetricsArguments, Ranking, Report, ReportArguments};
 use crate::failure::Failure;
 use crate::output::{About, Format, Language, Target};
@@ -38,7 +38,7 @@ pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
         Report::Groups(options) => (Kind::Groups, options),
     };
     let target = target(&options.out)?;
-    let archive = open_archive(data).await?;
+    let archive = open_figures(data)?;
     let (bar, progress) = progress();
     let params = params_of(options, Some(progress));
     let answer = ask_report(&Scope::local_operator(), kind, &archive, &params).await;
@@ -56,7 +56,7 @@ pub async fn ranking(data: &Path, ranking: Ranking) -> Result<(), Failure> {
         Ranking::Stores(options) => (Kind::Stores, options),
     };
     let target = target(&options.out)?;
-    let archive = open_archive(data).await?;
+    let archive = open_figures(data)?;
     let (bar, progress) = progress();
     let params = RankingParams {
         metrics: options.metric,

@@ -10,6 +10,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::delta::Layout;
 
@@ -96,7 +97,7 @@ pub(crate) fn split_by_day(
         return vec![(day, rest)];
     }
     rows_of_day
-        .into_iter()
+        .into_par_iter()
         .map(|(day, rows)| {
             let rows = arrow::array::UInt32Array::from(rows);
             let part = arrow::compute::take_record_batch(&rest, &rows)

@@ -10,8 +10,9 @@ use std::collections::HashMap;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Remove, StructType, Transaction};
@@ -21,7 +22,7 @@ use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, RowFilter};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 
 use super::data_file::{FileKind, encode, split_by_day, statistics, writer_properties};
@@ -33,6 +34,8 @@ use super::seal;
 const COMMITS_PER_SNAPSHOT: u32 = 20;
 /// Data files written at the same time; enough to let their syncs share a journal commit.
 const CONCURRENT_WRITES: usize = 16;
+/// Rows of a batch that is read from a file.
+const READ_BATCH_ROWS: usize = 8192;
 
 /// What a table is made of.
 #[derive(Debug, Clone)]
@@ -174,6 +177,32 @@ impl Table {
         }
     }
 
+    /// The newest version of the table in `folder`, told by the names of its log: costs far less
+    /// than opening it. `None` where there is no table yet.
+    pub fn newest_version(folder: &FsPath) -> Option<u64> {
+        let log = folder.join("_delta_log");
+        let is_there = |version: u64| log.join(format!("{version:020}.json")).exists();
+        // A log that is kept tidy has few entries behind its last checkpoint.
+        if let Some(checkpointed) = last_checkpoint(&log)
+            && (is_there(checkpointed) || is_there(checkpointed + 1))
+        {
+            let mut version = checkpointed;
+            while is_there(version + 1) {
+                version += 1;
+            }
+            return Some(version);
+        }
+        let names = std::fs::read_dir(&log).ok()?.filter_map(Result::ok);
+        names
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let (version, rest) = name.to_str()?.split_once('.')?;
+                let is_entry = rest == "json" || rest.ends_with("parquet");
+                version.parse().ok().filter(|_| is_entry)
+            })
+            .max()
+    }
+
     /// Opens the table in `folder` to read its files, whatever its columns are.
     pub async fn open_any(folder: &FsPath) -> Result<Option<Self>, TableError> {
         let layout = Layout {
@@ -257,6 +286,26 @@ impl Table {
             }
         }
         Ok(())
+    }
+
+    /// The id that the first log entry of the table in `folder` gives it; `None` where that entry is
+    /// gone or there is no table, and opening the table tells.
+    pub fn id_in_log(folder: &FsPath) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Line {
+            meta_data: Id,
+        }
+        #[derive(serde::Deserialize)]
+        struct Id {
+            id: String,
+        }
+        let first = std::fs::read(folder.join(format!("_delta_log/{:020}.json", 0))).ok()?;
+        let line = first
+            .split(|b| *b == b'\n')
+            .find(|line| line.starts_with(b"{\"metaData\""))?;
+        let line: Line = serde_json::from_slice(line).ok()?;
+        Some(line.meta_data.id)
     }
 
     /// The version that this handle sees.
@@ -665,6 +714,17 @@ impl Table {
         path: &str,
         columns: &[&str],
     ) -> Result<Vec<RecordBatch>, TableError> {
+        self.read_file_where(path, columns, None).await
+    }
+
+    /// The rows of one data file that a condition asks for; of the others only the condition's
+    /// columns are decoded.
+    pub async fn read_file_where(
+        &self,
+        path: &str,
+        columns: &[&str],
+        condition: Option<Condition>,
+    ) -> Result<Vec<RecordBatch>, TableError> {
         let fail = |source: Box<dyn std::error::Error + Send + Sync>| TableError::File {
             table: self.folder.display().to_string(),
             file: path.to_string(),
@@ -684,8 +744,17 @@ impl Table {
             builder.parquet_schema(),
             columns.iter().copied(),
         );
-        builder
+        let mut builder = builder
             .with_projection(mask)
+            .with_batch_size(READ_BATCH_ROWS);
+        if let Some(Condition { columns, is_met }) = condition {
+            let columns = columns.iter().copied();
+            let mask = parquet::arrow::ProjectionMask::columns(builder.parquet_schema(), columns);
+            let of_batch = move |batch: RecordBatch| (*is_met)(&batch);
+            let filter = RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask, of_batch))]);
+            builder = builder.with_row_filter(filter);
+        }
+        builder
             .build()
             .map_err(|e| fail(e.into()))?
             .try_collect()
@@ -693,6 +762,18 @@ impl Table {
             .map_err(|e| fail(e.into()))
     }
 }
+
+/// What rows of a file must meet, told by few of its columns.
+#[derive(Clone)]
+pub struct Condition {
+    /// The columns.
+    pub columns: &'static [&'static str],
+    /// For each row, of which only these columns are given, whether it is wanted.
+    pub is_met: Arc<IsMet>,
+}
+
+/// Tells of each row whether it is wanted.
+pub type IsMet = dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send + Sync;
 
 #[derive(serde::Deserialize)]
 struct LogLine {
@@ -718,6 +799,17 @@ fn build(folder: &FsPath) -> Result<DeltaTable, TableError> {
         .with_storage_backend(Arc::new(FsyncStore::new()), url)
         .build()
         .map_err(&fail)
+}
+
+/// The version that the log names as its last checkpoint.
+fn last_checkpoint(log: &FsPath) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Hint {
+        version: u64,
+    }
+    let bytes = std::fs::read(log.join("_last_checkpoint")).ok()?;
+    let hint: Hint = serde_json::from_slice(&bytes).ok()?;
+    Some(hint.version)
 }
 
 fn log_is_empty(folder: &FsPath) -> bool {

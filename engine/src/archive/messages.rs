@@ -77,6 +77,23 @@ pub async fn open(home: &Home) -> Result<Option<Table>, TableError> {
     Table::open(&home.table(TABLE), message::layout()).await
 }
 
+/// The newest version, without opening the table; `None` before the first message.
+pub fn newest_version(home: &Home) -> Option<u64> {
+    Table::newest_version(&home.table(TABLE))
+}
+
+/// The id and the newest version, where the names and the first entry of the log tell them; what
+/// has no first entry is opened. `None` before the first message.
+pub async fn identity(home: &Home) -> Result<Option<(String, u64)>, TableError> {
+    let folder = home.table(TABLE);
+    let told = Table::id_in_log(&folder).zip(Table::newest_version(&folder));
+    if told.is_some() {
+        return Ok(told);
+    }
+    let opened = open(home).await?;
+    Ok(opened.map(|table| (table.id().to_string(), table.version())))
+}
+
 /// Whether the table's log has this version, without opening the table.
 pub fn has_version(home: &Home, version: u64) -> bool {
     let log = home.table(TABLE).join("_delta_log");

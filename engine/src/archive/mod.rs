@@ -21,7 +21,7 @@ pub mod verify;
 
 pub(crate) use data_file::split_by_day;
 pub use delivery::{Delivery, ImportMark};
-pub use delta::{CommitNote, Layout, Table, TableError};
+pub use delta::{CommitNote, Condition, Layout, Table, TableError};
 pub use home::{Home, HomeError, Lock};
 pub use message::{Media, MessageRow, Status};
 pub use messages::{AppendError, Appended, CursorMove, MessageWriter, Reopened, Resolved};

@@ -1,13 +1,12 @@
 //! Reads the columns of one directory table, with ids as numbers.
 
 use std::cell::Cell;
-use std::collections::HashSet;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Date32Type, Float64Type, Int64Type, TimestampMicrosecondType};
 use chrono::NaiveDate;
 
-use super::ids::Ids;
+use super::ids::{Ids, Seen};
 
 /// The rows of a table, as `store` gives them: all columns of its spec, in its types.
 #[derive(Clone, Copy)]
@@ -75,6 +74,20 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The texts of a list, into a buffer that is cleared first; none where it is null.
+    pub(super) fn list_into(&self, name: &str) -> impl Fn(usize, &mut Vec<&'a str>) + use<'a> {
+        let lists = self.column(name).as_list::<i32>();
+        let (values, offsets) = (lists.values().as_string::<i32>(), lists.value_offsets());
+        move |row, into| {
+            into.clear();
+            if lists.is_valid(row) {
+                let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+                let valid = (from..to).filter(|at| values.is_valid(*at));
+                into.extend(valid.map(|at| values.value(at)));
+            }
+        }
+    }
+
     /// The numbers of a list of ids.
     pub(super) fn id_list(&self, name: &str) -> impl Fn(usize) -> Vec<u32> + use<'a> {
         let (list, ids) = (self.list(name), self.ids);
@@ -119,7 +132,7 @@ impl<'a> Rows<'a> {
 }
 
 /// Adds what an id column, or a list of ids, holds.
-pub(super) fn collect_ids<'a>(batch: &'a RecordBatch, column: &str, into: &mut HashSet<&'a str>) {
+pub(super) fn collect_ids<'a>(batch: &'a RecordBatch, column: &str, into: &mut Seen<'a>) {
     let array = batch.column_by_name(column).expect(ALL_COLUMNS);
     let texts: &StringArray = match array.as_list_opt::<i32>() {
         Some(lists) => lists.values().as_string(),

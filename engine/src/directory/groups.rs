@@ -6,6 +6,7 @@ use huicun_semantics::interval::Interval;
 use huicun_semantics::role::Role;
 
 use super::columns::Rows;
+use super::relations::stably_by_number;
 
 /// A group chat that any table names.
 #[derive(Debug, Clone, Default)]
@@ -142,9 +143,9 @@ impl Groups {
 
     fn indexed(all: Vec<Group>, mut members: Vec<Membership>) -> Self {
         members.sort_unstable_by_key(|m| (m.chat, m.member, m.joined_ms));
-        let mut by_member: Vec<u32> = (0..members.len() as u32).collect();
-        // Stable, so that within a member the order of `members` stays.
-        by_member.sort_by_key(|place| members[*place as usize].member);
+        let places: Vec<u32> = (0..members.len() as u32).collect();
+        // Within a member the order of `members` stays.
+        let by_member = stably_by_number(&places, |place| members[place as usize].member);
         Self {
             all,
             members,

@@ -1,8 +1,8 @@
 //! Who follows which customer, from when to when (好友关系, semantics 9).
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use huicun_semantics::interval;
+use rayon::slice::ParallelSliceMut as _;
 
 use super::columns::Rows;
 
@@ -61,13 +61,32 @@ pub struct Relations {
     tag_sets: Vec<Box<[Box<str>]>>,
 }
 
+/// Places in the order of a number each has, those of one number as they were: counted, not compared.
+pub(super) fn stably_by_number(places: &[u32], number_of: impl Fn(u32) -> u32) -> Vec<u32> {
+    let numbers = places.iter().map(|place| number_of(*place));
+    let n_numbers = numbers.clone().max().map_or(0, |max| max as usize + 1);
+    let mut next = vec![0_usize; n_numbers + 1];
+    numbers.for_each(|number| next[number as usize + 1] += 1);
+    for number in 1..next.len() {
+        next[number] += next[number - 1];
+    }
+    let mut sorted = vec![0; places.len()];
+    for place in places {
+        let at = &mut next[number_of(*place) as usize];
+        sorted[*at] = *place;
+        *at += 1;
+    }
+    sorted
+}
+
 impl Relations {
     pub(super) fn read(rows: &Rows<'_>) -> Self {
         let (user, customer) = (rows.id("userid"), rows.id("external_userid"));
         let (added, lost) = (rows.time("add_time"), rows.time("lost_time"));
-        let (way, tags, by) = (
+        let mut tags: Vec<&str> = Vec::new();
+        let (way, tags_into, by) = (
             rows.integer("add_way"),
-            rows.list("tags"),
+            rows.list_into("tags"),
             rows.text("lost_by"),
         );
         let mut sets: HashMap<Vec<&str>, u32> = HashMap::new();
@@ -77,16 +96,20 @@ impl Relations {
                 continue;
             };
             let n_sets = sets.len() as u32;
-            let mut tags = tags(row);
+            tags_into(row, &mut tags);
             tags.sort_unstable();
             tags.dedup();
+            let tag_set = match sets.get(tags.as_slice()) {
+                Some(known) => *known,
+                None => *sets.entry(tags.clone()).or_insert(n_sets),
+            };
             all.push(Relation {
                 user,
                 customer,
                 added_ms: added(row).unwrap_or(i64::MIN),
                 lost_ms: lost(row),
                 add_way: way(row).and_then(|way| i32::try_from(way).ok()),
-                tag_set: *sets.entry(tags).or_insert(n_sets),
+                tag_set,
                 lost_by: by(row).map(|word| match word {
                     "customer" => LostBy::Customer,
                     "employee" => LostBy::Employee,
@@ -103,21 +126,19 @@ impl Relations {
 
     fn indexed(mut all: Vec<Relation>, tag_sets: Vec<Box<[Box<str>]>>) -> Self {
         all.sort_unstable_by_key(|r| (r.user, r.customer, r.added_ms));
-        let sorted = |keep: fn(&Relation) -> bool, key: fn(&Relation) -> (i64, u32, u32)| {
-            let mut places: Vec<u32> = (0..all.len() as u32)
-                .filter(|place| keep(&all[*place as usize]))
+        // By the time, then the place, which is the order of (employee, customer).
+        let sorted = |time: fn(&Relation) -> Option<i64>| -> Vec<u32> {
+            let places = all.iter().zip(0_u32..);
+            let mut timed: Vec<(i64, u32)> = places
+                .filter_map(|(relation, place)| Some((time(relation)?, place)))
                 .collect();
-            places.sort_unstable_by_key(|place| key(&all[*place as usize]));
-            places
+            timed.par_sort_unstable();
+            timed.into_iter().map(|(_, place)| place).collect()
         };
-        let added = sorted(|_| true, |r| (r.added_ms, r.user, r.customer));
-        let lost = sorted(
-            |r| r.lost_ms.is_some(),
-            |r| (r.lost_ms.unwrap_or(i64::MAX), r.user, r.customer),
-        );
-        let mut by_customer = added.clone();
-        // Stable, so that within a customer the order of `added` stays: add time, employee.
-        by_customer.sort_by_key(|place| all[*place as usize].customer);
+        let added = sorted(|relation| Some(relation.added_ms));
+        let lost = sorted(|relation| relation.lost_ms);
+        // Within a customer the order of `added` stays: add time, employee.
+        let by_customer = stably_by_number(&added, |place| all[place as usize].customer);
         Self {
             all,
             by_customer,
@@ -176,6 +197,18 @@ impl Relations {
                     places.iter().map(|p| &self.all[*p as usize]).collect();
                 (relations[0].customer, relations)
             })
+    }
+
+    /// All, by (customer, add time, employee).
+    pub fn by_customer_flat(&self) -> impl Iterator<Item = &Relation> {
+        self.by_customer
+            .iter()
+            .map(|place| &self.all[*place as usize])
+    }
+
+    /// All, by (add time, employee, customer).
+    pub fn by_time(&self) -> impl Iterator<Item = &Relation> {
+        self.added.iter().map(|place| &self.all[*place as usize])
     }
 
     /// Those added in `start_ms..end_ms`, by add time.

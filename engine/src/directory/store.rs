@@ -263,13 +263,24 @@ async fn all_rows(table: &Table, spec: &TableSpec) -> Result<RecordBatch, TableE
     })
 }
 
-/// The version of each directory table that has been fed: what an answer was computed from.
-pub async fn versions(home: &Home) -> Result<Vec<(&'static str, u64)>, TableError> {
-    let mut found = Vec::new();
-    for spec in TABLES {
-        if let Some(table) = Table::open(&home.table(spec.name), spec.layout()).await? {
-            found.push((spec.name, table.version()));
-        }
+/// All rows of a directory table with the version that they are of; none where it has never been
+/// fed.
+pub(super) async fn version_of_rows(
+    home: &Home,
+    spec: &'static TableSpec,
+) -> Result<Option<(u64, RecordBatch)>, TableError> {
+    match Table::open(&home.table(spec.name), spec.layout()).await? {
+        Some(table) => Ok(Some((table.version(), all_rows(&table, spec).await?))),
+        None => Ok(None),
     }
-    Ok(found)
+}
+
+/// The version of each directory table that has been fed: what an answer was computed from. Looks
+/// at names only.
+pub fn versions(home: &Home) -> Vec<(&'static str, u64)> {
+    let version = |spec: &TableSpec| Table::newest_version(&home.table(spec.name));
+    TABLES
+        .iter()
+        .filter_map(|spec| Some((spec.name, version(spec)?)))
+        .collect()
 }

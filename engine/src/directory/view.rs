@@ -5,6 +5,7 @@
 //! single ids. Its parts are in files of their own: people, organisation, relations, groups, work.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use huicun_semantics::interval::Interval;
@@ -12,7 +13,7 @@ use huicun_semantics::role::{Role, role_of};
 
 use super::columns::{Rows, collect_ids};
 use super::groups::Groups;
-use super::ids::Ids;
+use super::ids::{Ids, Seen};
 use super::organisation::Organisation;
 use super::people::{Customers, Employee, read_employees};
 use super::relations::Relations;
@@ -25,7 +26,7 @@ use crate::archive::{Home, TableError};
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     /// The numbers of all ids that the tables name.
-    pub ids: Ids,
+    pub ids: Arc<Ids>,
     /// By userid.
     pub employees: HashMap<String, Employee>,
     /// Name and parent by department id.
@@ -74,13 +75,44 @@ fn spec(name: &str) -> &'static TableSpec {
     table(name).expect("the directory names only its own tables")
 }
 
+/// A task that panicked panics on; none here is ever cancelled but with its runtime.
+fn resumed<T>(error: tokio::task::JoinError) -> Result<T, TableError> {
+    if error.is_panic() {
+        std::panic::resume_unwind(error.into_panic());
+    }
+    Err(TableError::File {
+        table: "directory".into(),
+        file: "all files".into(),
+        source: error.into(),
+    })
+}
+
 impl Directory {
     /// Reads the directory's tables.
     pub async fn load(home: &Home) -> Result<Self, TableError> {
-        let versions = store::versions(home).await?;
+        let mut versions = store::versions(home);
+        // Each table by a task of its own: most of it is decoding.
+        let reads: Vec<_> = ID_COLUMNS
+            .iter()
+            .map(|(name, _)| {
+                let home = home.clone();
+                let read = async move { store::version_of_rows(&home, spec(name)).await };
+                (*name, tokio::spawn(read))
+            })
+            .collect();
         let mut tables = HashMap::new();
-        for (name, _) in ID_COLUMNS {
-            tables.insert(*name, store::rows_of(home, spec(name)).await?);
+        for (name, read) in reads {
+            let read = read.await.unwrap_or_else(resumed);
+            let Some((version, rows)) = read? else {
+                versions.retain(|(known, _)| *known != name);
+                continue;
+            };
+            // As it was when it was read, whatever came since.
+            match versions.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, known)) => *known = version,
+                None => versions.push((name, version)),
+            }
+            tables.insert(name, rows);
         }
         Ok(Self {
             versions,
@@ -94,22 +126,36 @@ impl Directory {
             let empty = || RecordBatch::new_empty(spec.schema());
             tables.entry(spec.name).or_insert_with(empty);
         }
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         for (name, columns) in ID_COLUMNS {
             for column in *columns {
                 collect_ids(&tables[name], column, &mut seen);
             }
         }
-        let ids = Ids::new(seen);
+        let ids = Arc::new(Ids::new(seen));
         let rows = |name: &str| Rows::new(&tables[name], &ids);
         let employees = read_employees(&rows("employees"), &ids);
         let customers = Customers::read(&rows("customers"));
         let roles = roles(&ids, &employees, &customers);
-        let groups = Groups::read(
-            &rows("groups"),
-            &rows("group_roles"),
-            &rows("group_members"),
-            |member| roles[member as usize],
+        let read_groups = || {
+            Groups::read(
+                &rows("groups"),
+                &rows("group_roles"),
+                &rows("group_members"),
+                |member| roles[member as usize],
+            )
+        };
+        let read_work = || Work {
+            followups: work::read_records(&rows("followups")),
+            business_records: work::read_records(&rows("business_records")),
+            tasks: work::read_tasks(&rows("tasks")),
+            friend_requests: work::read_friend_requests(&rows("friend_requests")),
+            material_events: work::read_material_events(&rows("material_events")),
+            orders: work::read_orders(&rows("orders")),
+        };
+        let (relations, (groups, work)) = rayon::join(
+            || Relations::read(&rows("relations")),
+            || rayon::join(read_groups, read_work),
         );
         let steady = |employee: &Employee| {
             let departments = employee.departments.iter();
@@ -128,20 +174,13 @@ impl Directory {
         });
         Self {
             departments: departments.collect(),
-            relations: Relations::read(&rows("relations")),
+            relations,
             rooms_with_customers: groups
                 .iter()
                 .filter(|group| group.has_customer)
                 .map(|group| ids.name(group.chat).to_string())
                 .collect(),
-            work: Work {
-                followups: work::read_records(&rows("followups")),
-                business_records: work::read_records(&rows("business_records")),
-                tasks: work::read_tasks(&rows("tasks")),
-                friend_requests: work::read_friend_requests(&rows("friend_requests")),
-                material_events: work::read_material_events(&rows("material_events")),
-                orders: work::read_orders(&rows("orders")),
-            },
+            work,
             versions: Vec::new(),
             employees,
             customers,

@@ -36,10 +36,14 @@ impl Facts {
             None => derive::bring_forward(home, rules, watch).await?.0,
         };
         let messages_version = manifest.made_from.messages_version;
+        let zone = rules.zone()?;
+        let directory = async { Ok(Directory::load(home).await?) };
+        let (directory, snapshot) =
+            futures::try_join!(directory, Snapshot::open(home, manifest, zone))?;
         Ok(Self {
-            directory: Directory::load(home).await?,
+            directory,
             rules: rules.clone(),
-            snapshot: Snapshot::open(home, manifest, rules.zone()?).await?,
+            snapshot,
             messages_version,
         })
     }

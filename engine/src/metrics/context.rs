@@ -12,6 +12,7 @@ use super::settings::Settings;
 use super::source::SourceError;
 use crate::directory::Directory;
 use crate::directory::groups::Group;
+use crate::directory::relations::Relation;
 use crate::directory::work::{Record, Target};
 use crate::jobs::period::Names;
 
@@ -40,8 +41,8 @@ pub struct Context<'a> {
     pub now_ms: i64,
     /// Relations of employees, by (time of adding, employee, customer).
     pub follows: Vec<Follow>,
-    /// The same of each customer, in that order; by the customer's number, ascending.
-    pub follows_of: Vec<(u32, Vec<Follow>)>,
+    /// The same by the customer's number, then in that order.
+    by_customer: Vec<Follow>,
     /// Employees in rooms by the directory.
     pub members: HashMap<u32, Vec<(u32, Interval)>>,
     /// Rooms that have, or ever had, a customer; by their id.
@@ -65,13 +66,19 @@ impl<'a> Context<'a> {
         for holder in directory.groups.iter().flat_map(Group::holders) {
             names.intern(directory.ids.name(holder));
         }
-        let follows = follows(directory, names);
-        let mut follows_of: HashMap<u32, Vec<Follow>> = HashMap::new();
-        for follow in &follows {
-            follows_of.entry(follow.customer).or_default().push(*follow);
-        }
-        let mut follows_of: Vec<_> = follows_of.into_iter().collect();
-        follows_of.sort_unstable_by_key(|(customer, _)| *customer);
+        let mut follow = |relation: &Relation| {
+            let is_employees = directory.role_of(relation.user) == Role::Employee;
+            is_employees.then(|| Follow {
+                employee: names.of_directory(&directory.ids, relation.user),
+                customer: names.of_directory(&directory.ids, relation.customer),
+                added_ms: relation.added_ms,
+                lost_ms: relation.lost_ms,
+            })
+        };
+        let relations = &directory.relations;
+        // By (time of adding, employee, customer): numbers of the directory rise with the ids.
+        let follows: Vec<Follow> = relations.by_time().filter_map(&mut follow).collect();
+        let by_customer: Vec<Follow> = relations.by_customer_flat().filter_map(follow).collect();
         let mut external: HashSet<u32> = inputs.source.external_rooms(names)?.into_iter().collect();
         external.extend(
             directory
@@ -81,9 +88,14 @@ impl<'a> Context<'a> {
         );
         let mut external_rooms: Vec<u32> = external.into_iter().collect();
         external_rooms.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
-        let mut employees: Vec<u32> = follows.iter().map(|f| f.employee).collect();
-        employees.sort_unstable();
-        employees.dedup();
+        let mut employees: Vec<u32> = Vec::new();
+        // Relations are in the order of their employees.
+        for user in relations.iter().map(|relation| relation.user) {
+            let employee = names.of_directory(&directory.ids, user);
+            if employees.last() != Some(&employee) {
+                employees.push(employee);
+            }
+        }
         employees.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
         Ok(Self {
             directory,
@@ -92,10 +104,17 @@ impl<'a> Context<'a> {
             now_ms: question.now_ms,
             members: members(directory, names),
             follows,
-            follows_of,
+            by_customer,
             external_rooms,
             ranks: employees.into_iter().zip(0..).collect(),
         })
+    }
+
+    /// The relations of each customer, by (time of adding, employee).
+    pub fn follows_of_customers(&self) -> impl Iterator<Item = (u32, &[Follow])> {
+        self.by_customer
+            .chunk_by(|a, b| a.customer == b.customer)
+            .map(|follows| (follows[0].customer, follows))
     }
 
     /// How a userid compares bytewise with others that have relations.
@@ -112,27 +131,6 @@ impl<'a> Context<'a> {
             .filter(move |(_, interval)| interval.contains(at_ms))
             .map(|(member, _)| *member)
     }
-}
-
-fn follows(directory: &Directory, names: &mut Names) -> Vec<Follow> {
-    let ids = &directory.ids;
-    let mut follows: Vec<(&str, &str, Follow)> = directory
-        .relations
-        .iter()
-        .filter(|r| directory.role_of(r.user) == Role::Employee)
-        .map(|r| {
-            let (user, customer) = (ids.name(r.user), ids.name(r.customer));
-            let follow = Follow {
-                employee: names.intern(user),
-                customer: names.intern(customer),
-                added_ms: r.added_ms,
-                lost_ms: r.lost_ms,
-            };
-            (user, customer, follow)
-        })
-        .collect();
-    follows.sort_unstable_by_key(|(user, customer, f)| (f.added_ms, *user, *customer));
-    follows.into_iter().map(|(_, _, follow)| follow).collect()
 }
 
 fn members(directory: &Directory, names: &mut Names) -> HashMap<u32, Vec<(u32, Interval)>> {

@@ -179,11 +179,12 @@ fn put_revisits(
             break;
         }
         for (place, n) in revisit.days.iter().take(REVISIT_DAYS_MAX).enumerate() {
-            let Some(due) = (revisit.due_date)(added, *n) else {
+            let due = (revisit.due_date)(added, *n).filter(|due| days.contains(*due));
+            let Some(due) = due else {
                 continue;
             };
             let starts_ms = zone.day_start_ms(due);
-            let is_ripe = days.contains(due) && due <= today && is_due(starts_ms, follow.lost_ms);
+            let is_ripe = due <= today && is_due(starts_ms, follow.lost_ms);
             let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_ripe) else {
                 continue;
             };
@@ -273,7 +274,7 @@ fn put_first_customers(
     sink: &mut impl Sink,
 ) {
     let (mut at, mut relations): (Vec<u32>, Vec<Relation>) = Default::default();
-    for (customer, follows) in &context.follows_of {
+    for (customer, follows) in context.follows_of_customers() {
         relations.clear();
         relations.extend(follows.iter().map(|f| (f.employee, f.added_ms, f.lost_ms)));
         let rank_of = |employee| context.rank(employee);
@@ -283,7 +284,7 @@ fn put_first_customers(
         units.at_end(names, first, as_of_ms, &mut at);
         for unit in &at {
             let spot = Spot { unit: *unit, slice };
-            sink.key(spot, Measure::FirstCustomers, *customer, || {
+            sink.key(spot, Measure::FirstCustomers, customer, || {
                 let is_it = |f: &&Follow| f.employee == first && f.added_ms <= as_of_ms;
                 let follow = follows.iter().find(is_it).unwrap_or(&follows[0]);
                 fact_of(follow)

@@ -154,7 +154,7 @@ pub fn count(
     let slices = Slices::of(question, inputs.settings.zone);
     let mut units = Units::new(per, scope, question, inputs.directory, inputs.settings.zone);
     let mut sums = Sums::new(metrics.iter().map(|m| m.fold), slices.len());
-    let mut names = Names::default();
+    let mut names = Names::over(&inputs.directory.ids);
     list(
         report, scope, question, inputs, &slices, &mut names, &mut units,
     )?;
@@ -241,7 +241,7 @@ pub fn explain(
         return Ok(None);
     };
     let mut units = Units::new(per, scope, question, inputs.directory, inputs.settings.zone);
-    let mut names = Names::default();
+    let mut names = Names::over(&inputs.directory.ids);
     list(
         report, scope, question, inputs, &slices, &mut names, &mut units,
     )?;

@@ -3,5 +3,5 @@
 pub mod session;
 pub mod sql;
 
-pub use session::{Tables, open};
+pub use session::{Tables, open, open_messages};
 pub use sql::{SqlError, WORKER_STACK_BYTES, check, query};

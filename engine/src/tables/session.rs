@@ -33,6 +33,14 @@ pub async fn open(home: &Home) -> Result<Tables, TableError> {
     })
 }
 
+/// Opens the `messages` table only: the directory tables are as if they had never been fed.
+pub async fn open_messages(home: &Home) -> Result<Tables, TableError> {
+    Ok(Tables {
+        messages: messages::open(home).await?,
+        directory: Vec::new(),
+    })
+}
+
 impl Tables {
     /// A session that knows `messages` and every directory table, fed or not.
     pub async fn session(&self) -> Result<SessionContext, TableError> {

@@ -106,7 +106,7 @@ impl Archive {
 
     /// The directory at its newest version.
     pub async fn directory(&self) -> Result<Arc<Directory>, QuestionError> {
-        let versions = store::versions(&self.home).await?;
+        let versions = store::versions(&self.home);
         let known = self
             .directory
             .read()
@@ -128,10 +128,8 @@ impl Archive {
         // One computation at a time: those who wait take its result. So what is newest is asked
         // after the wait, else each of them would find the result too new and compute again.
         let mut known = Arc::clone(&self.facts).lock_owned().await;
-        let messages_version = messages::open(&self.home)
-            .await?
-            .map_or(0, |table| table.version());
-        let directory = store::versions(&self.home).await?;
+        let messages_version = messages::newest_version(&self.home).unwrap_or(0);
+        let directory = store::versions(&self.home);
         // The newest rules, which may have been applied since this archive was opened.
         let (_, rules) = self.state()?.rules()?;
         if let Some(facts) = known.as_ref()
@@ -194,16 +192,19 @@ impl Archive {
     /// Brings the index up to the table where nobody else is doing it: after a crash, or an
     /// import that was killed. Another process that is writing does it itself.
     pub async fn catch_up(&self) -> Result<(), QuestionError> {
-        let Some(table) = messages::open(&self.home).await? else {
+        let Some(newest) = messages::newest_version(&self.home) else {
             return Ok(());
         };
         let covered = match self.search()? {
             Some(index) => index.watermark()?.map(|w| w.version),
             None => None,
         };
-        if covered == Some(table.version()) {
+        if covered == Some(newest) {
             return Ok(());
         }
+        let Some(table) = messages::open(&self.home).await? else {
+            return Ok(());
+        };
         let Ok(_lock) = self.home.lock_writer("huicun (bringing the index forward)") else {
             return Ok(());
         };

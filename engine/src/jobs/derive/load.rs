@@ -1,8 +1,9 @@
 //! Reads derived tables into what reports count ([`PeriodFacts`]), stretch by stretch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::{BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
@@ -14,11 +15,60 @@ use super::columns::{
 };
 use super::schema::{self, Derived};
 use super::store::{self, Manifest};
-use crate::archive::{Home, Table};
+use crate::archive::{Condition, Home, Table};
 use crate::jobs::period::{
     ActivityFact, CallFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact,
     WaitFact,
 };
+
+/// What reports read of a table. What else is there is for lists and SQL, and costs the most.
+const OF_DIALOGUES: [&str; 17] = [
+    "conversation",
+    "kind",
+    "employee",
+    "customer",
+    "started_at",
+    "ended_at",
+    "opened_by",
+    "employees",
+    "employee_messages",
+    "customer_messages",
+    "turn_at",
+    "reply_at",
+    "reply_by",
+    "reply_ms",
+    "reply_working_ms",
+    "message_at",
+    "message_by",
+];
+const OF_ACTIVITY: [&str; 8] = [
+    "conversation",
+    "kind",
+    "speaker",
+    "side",
+    "messages",
+    "messages_own",
+    "first_at",
+    "last_at",
+];
+/// When each message was sent, which is asked of few.
+const TIMES_OF_ACTIVITY: [&str; 2] = ["message_at", "own_at"];
+/// What tells whether a dialogue is effective, and when.
+const OF_NEXT_DAY: [&str; 5] = [
+    "conversation",
+    "kind",
+    "started_at",
+    "employee_messages",
+    "customer_messages",
+];
+const OF_WAITS: [&str; 6] = [
+    "conversation",
+    "kind",
+    "employee",
+    "customer",
+    "message_id",
+    "started_at",
+];
 
 /// The derived tables of one manifest, open for reading.
 #[derive(Debug, Clone)]
@@ -32,13 +82,18 @@ pub struct Snapshot {
 impl Snapshot {
     /// Opens the tables of a manifest.
     pub async fn open(home: &Home, manifest: Manifest, zone: Zone) -> Result<Self, DeriveError> {
-        let opened = schema::TABLES
+        // Each by a task of its own: most of it is decoding of logs.
+        let opened: Vec<_> = schema::TABLES
             .iter()
-            .map(|spec| async { (spec.name, store::open(home, &manifest, spec).await) });
+            .map(|spec| {
+                let (home, manifest) = (home.clone(), manifest.clone());
+                tokio::spawn(async move { store::open(&home, &manifest, spec).await })
+            })
+            .collect();
         let mut tables = HashMap::new();
-        for (name, table) in futures::future::join_all(opened).await {
-            if let Some(table) = table? {
-                tables.insert(name, table);
+        for (spec, opened) in schema::TABLES.iter().zip(opened) {
+            if let Some(table) = opened.await.map_err(DeriveError::other)?? {
+                tables.insert(spec.name, table);
             }
         }
         Ok(Self {
@@ -74,10 +129,11 @@ impl Snapshot {
     ) -> Result<PeriodFacts, DeriveError> {
         let mut facts = PeriodFacts::default();
         let is_in = |day: NaiveDate| days.contains(day);
+        let is_next = |day: NaiveDate| days.to.succ_opt() == Some(day);
         let (dialogues, next, activity, calls, timeouts) = futures::try_join!(
-            self.rows(schema::DIALOGUES, is_in),
-            self.rows(schema::DIALOGUES, |day| days.to.succ_opt() == Some(day)),
-            self.rows(schema::ACTIVITY, is_in),
+            self.some_rows(schema::DIALOGUES, &OF_DIALOGUES, None, is_in),
+            self.some_rows(schema::DIALOGUES, &OF_NEXT_DAY, None, is_next),
+            self.some_rows(schema::ACTIVITY, &OF_ACTIVITY, None, is_in),
             self.rows(schema::CALLS, is_in),
             self.rows(schema::TIMEOUTS, is_in),
         )?;
@@ -85,9 +141,8 @@ impl Snapshot {
             dialogue_facts(batch, names, &mut facts);
         }
         self.only_effective(&next, names, &mut facts);
-        for batch in &activity {
-            activity_facts(batch, self.zone, names, moves, &mut facts);
-        }
+        self.activity_facts(&activity, names, moves, &mut facts)
+            .await?;
         for batch in &calls {
             call_facts(batch, names, &mut facts);
         }
@@ -101,29 +156,56 @@ impl Snapshot {
     /// Who waits for an answer at an instant, UTC milliseconds.
     pub async fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, DeriveError> {
         let day = self.zone.day_of(at_ms);
-        let ended = self.rows(schema::TIMERS, |on| on >= day).await?;
-        let running = self.rows(schema::WAITING, |_| true).await?;
+        let mut with_end = OF_WAITS.to_vec();
+        with_end.push("ended_at");
+        // Rows are told by their instants, before anything else of them is decoded.
+        let (ended, running) = futures::try_join!(
+            self.some_rows(
+                schema::TIMERS,
+                &with_end,
+                Some(runs_at(&[at_ms], &["started_at", "ended_at"])),
+                |on| on >= day
+            ),
+            self.some_rows(
+                schema::WAITING,
+                &OF_WAITS,
+                Some(runs_at(&[at_ms], &["started_at"])),
+                |_| true
+            ),
+        )?;
         let mut waits = Vec::new();
         for batch in ended.iter().chain(&running) {
             wait_facts(batch, at_ms, names, &mut waits);
         }
         waits.sort_unstable_by(|a: &WaitFact, b: &WaitFact| {
-            let key = |w: &WaitFact| (w.since_ms, names.name(w.conversation).to_string());
-            key(a)
-                .cmp(&key(b))
-                .then_with(|| names.name(a.message_id).cmp(names.name(b.message_id)))
+            let name = |id: u32| names.name(id);
+            a.since_ms
+                .cmp(&b.since_ms)
+                .then_with(|| name(a.conversation).cmp(name(b.conversation)))
+                .then_with(|| name(a.message_id).cmp(name(b.message_id)))
         });
         Ok(waits)
     }
 
     /// The ids of groups with customers.
     pub async fn external_rooms(&self) -> Result<Vec<String>, DeriveError> {
+        let external = Condition {
+            columns: &["kind"],
+            is_met: Arc::new(|batch| {
+                let external = StringArray::new_scalar(Kind::GroupExternal.as_str());
+                arrow::compute::kernels::cmp::eq(text(batch, "kind"), &external)
+            }),
+        };
+        let wanted = self.some_rows(
+            schema::CONVERSATIONS,
+            &["conversation"],
+            Some(external),
+            |_| true,
+        );
         let mut rooms = Vec::new();
-        for batch in self.rows(schema::CONVERSATIONS, |_| true).await? {
-            let (conversation, kind) = (text(&batch, "conversation"), text(&batch, "kind"));
-            let external = (0..batch.num_rows())
-                .filter(|row| kind.value(*row) == Kind::GroupExternal.as_str());
-            rooms.extend(external.map(|row| conversation.value(row).to_string()));
+        for batch in wanted.await? {
+            let conversation = text(&batch, "conversation");
+            rooms.extend(conversation.iter().flatten().map(String::from));
         }
         Ok(rooms)
     }
@@ -153,16 +235,28 @@ impl Snapshot {
         name: &'static str,
         is_wanted: impl Fn(NaiveDate) -> bool,
     ) -> Result<Vec<RecordBatch>, DeriveError> {
-        use futures::{StreamExt, TryStreamExt};
-        let Some(table) = self.tables.get(name) else {
-            return Ok(Vec::new());
-        };
         let spec: &Derived = schema::table(name);
-        let columns: Vec<&str> = spec
+        let columns: Vec<&'static str> = spec
             .columns()
             .map(|(column, _)| column)
             .filter(|column| spec.day_of.is_none() || *column != "day")
             .collect();
+        self.some_rows(name, &columns, None, is_wanted).await
+    }
+
+    /// Some columns of those rows of a table that meet a condition, on wanted days, in order of
+    /// days.
+    async fn some_rows(
+        &self,
+        name: &'static str,
+        columns: &[&'static str],
+        condition: Option<Condition>,
+        is_wanted: impl Fn(NaiveDate) -> bool,
+    ) -> Result<Vec<RecordBatch>, DeriveError> {
+        use futures::{StreamExt, TryStreamExt};
+        let Some(table) = self.tables.get(name) else {
+            return Ok(Vec::new());
+        };
         let mut files: Vec<(Option<NaiveDate>, String)> = table
             .live_files()
             .into_iter()
@@ -170,18 +264,15 @@ impl Snapshot {
             .filter(|(day, _)| day.is_none_or(&is_wanted))
             .collect();
         files.sort();
-        let columns = &columns;
+        let table = Arc::new(table.clone());
         // Files are read side by side, each by a task of its own: most of it is decoding.
         let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(files)
             .map(|(_, path)| {
-                let (table, columns): (Table, Vec<String>) = (
-                    table.clone(),
-                    columns.iter().map(|c| (*c).to_string()).collect(),
-                );
+                let (table, columns) = (Arc::clone(&table), columns.to_vec());
+                let condition = condition.clone();
                 async move {
                     let read = tokio::spawn(async move {
-                        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-                        table.read_file(&path, &columns).await
+                        table.read_file_where(&path, &columns, condition).await
                     });
                     Ok::<_, DeriveError>(read.await.map_err(DeriveError::other)??)
                 }
@@ -194,21 +285,31 @@ impl Snapshot {
 
     /// Marks the effective single dialogues that are the only one of their pair on their day, and
     /// on their day and the next; `next` are the dialogues of the day after.
-    fn only_effective(&self, next: &[RecordBatch], names: &mut Names, facts: &mut PeriodFacts) {
-        let mut after = PeriodFacts::default();
-        for batch in next {
-            dialogue_facts(batch, names, &mut after);
-        }
+    fn only_effective(&self, next: &[RecordBatch], names: &Names, facts: &mut PeriodFacts) {
         let mut n_on: HashMap<(u32, NaiveDate), u32> = HashMap::new();
         let counts = |d: &&DialogueFact| d.kind == Kind::SingleExternal && d.is_effective();
-        for dialogue in facts
-            .dialogues
-            .iter()
-            .chain(&after.dialogues)
-            .filter(counts)
-        {
+        for dialogue in facts.dialogues.iter().filter(counts) {
             let day = self.zone.day_of(dialogue.started_ms);
             *n_on.entry((dialogue.conversation, day)).or_default() += 1;
+        }
+        for batch in next {
+            let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+            let started = instant(batch, "started_at");
+            let (n_employee, n_customer) = (
+                integer(batch, "employee_messages"),
+                integer(batch, "customer_messages"),
+            );
+            for row in 0..batch.num_rows() {
+                let is_effective = n_employee.value(row) > 0 && n_customer.value(row) > 0;
+                if kind_of(kind.value(row)) != Kind::SingleExternal || !is_effective {
+                    continue;
+                }
+                // A pair that has no dialogue in these days is asked about by none.
+                if let Some(conversation) = names.get(conversation.value(row)) {
+                    let day = self.zone.day_of(started.value(row) / 1000);
+                    *n_on.entry((conversation, day)).or_default() += 1;
+                }
+            }
         }
         for dialogue in &mut facts.dialogues {
             if !counts(&&*dialogue) {
@@ -294,57 +395,172 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
 /// organisation: what he sent on a day is split there (semantics 9).
 pub type Moves<'a> = dyn Fn(&str, i64, i64) -> Vec<i64> + Sync + 'a;
 
-fn activity_facts(
-    batch: &RecordBatch,
+/// One row of activity as it is where nobody moved.
+fn whole_activity(
+    columns: &Activity<'_>,
+    row: usize,
     zone: Zone,
     names: &mut Names,
-    moves: &Moves<'_>,
-    facts: &mut PeriodFacts,
-) {
-    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
-    let (speaker, side) = (text(batch, "speaker"), text(batch, "side"));
-    let (n, n_own) = (integer(batch, "messages"), integer(batch, "messages_own"));
-    let (first, last) = (instant(batch, "first_at"), instant(batch, "last_at"));
-    let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
-    for row in 0..batch.num_rows() {
-        let (first_ms, last_ms) = (first.value(row) / 1000, last.value(row) / 1000);
-        let cuts = if first_ms < last_ms && side.value(row) == Side::Employee.as_str() {
-            moves(speaker.value(row), first_ms, last_ms)
-        } else {
-            Vec::new()
-        };
-        if !cuts.is_empty() {
-            let whole = ActivityFact {
-                day: zone.day_of(first_ms),
-                conversation: names.intern(conversation.value(row)),
-                kind: kind_of(kind.value(row)),
-                speaker: names.intern(speaker.value(row)),
-                side: Side::Employee,
-                n: n.value(row) as u32,
-                n_own: n_own.value(row) as u32,
-                first_ms,
-                last_ms,
-            };
+) -> ActivityFact {
+    let first_ms = columns.first.value(row) / 1000;
+    ActivityFact {
+        day: zone.day_of(first_ms),
+        conversation: names.intern(columns.conversation.value(row)),
+        kind: kind_of(columns.kind.value(row)),
+        speaker: names.intern(columns.speaker.value(row)),
+        side: side_of(columns.side.value(row)),
+        n: columns.n.value(row) as u32,
+        n_own: columns.n_own.value(row) as u32,
+        first_ms,
+        last_ms: columns.last.value(row) / 1000,
+    }
+}
+
+/// The columns of activity that every report reads.
+struct Activity<'a> {
+    conversation: &'a StringArray,
+    kind: &'a StringArray,
+    speaker: &'a StringArray,
+    side: &'a StringArray,
+    n: &'a arrow::array::Int64Array,
+    n_own: &'a arrow::array::Int64Array,
+    first: &'a TimestampMicrosecondArray,
+    last: &'a TimestampMicrosecondArray,
+}
+
+impl<'a> Activity<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self {
+            conversation: text(batch, "conversation"),
+            kind: text(batch, "kind"),
+            speaker: text(batch, "speaker"),
+            side: text(batch, "side"),
+            n: integer(batch, "messages"),
+            n_own: integer(batch, "messages_own"),
+            first: instant(batch, "first_at"),
+            last: instant(batch, "last_at"),
+        }
+    }
+}
+
+/// The moves of each speaker, asked once.
+struct MovesOf<'a> {
+    moves: &'a Moves<'a>,
+    known: HashMap<u32, Vec<i64>>,
+}
+
+impl MovesOf<'_> {
+    /// The instants at which what was sent in `first_ms..=last_ms` is to be split.
+    fn cuts(&mut self, whole: &ActivityFact, names: &Names) -> Vec<i64> {
+        if whole.side != Side::Employee || whole.first_ms >= whole.last_ms {
+            return Vec::new();
+        }
+        let all = self
+            .known
+            .entry(whole.speaker)
+            .or_insert_with(|| (self.moves)(names.name(whole.speaker), i64::MIN, i64::MAX));
+        let within = |ms: &&i64| whole.first_ms < **ms && **ms <= whole.last_ms;
+        all.iter().filter(within).copied().collect()
+    }
+}
+
+impl Snapshot {
+    /// Activity of some days, in order; what somebody sent on a day on which he moved is split
+    /// there.
+    async fn activity_facts(
+        &self,
+        batches: &[RecordBatch],
+        names: &mut Names,
+        moves: &Moves<'_>,
+        facts: &mut PeriodFacts,
+    ) -> Result<(), DeriveError> {
+        let known = HashMap::new();
+        let mut moves = MovesOf { moves, known };
+        let mut split_days = BTreeSet::new();
+        let from = facts.activity.len();
+        for batch in batches {
+            let columns = Activity::of(batch);
+            for row in 0..batch.num_rows() {
+                let whole = whole_activity(&columns, row, self.zone, names);
+                if !moves.cuts(&whole, names).is_empty() {
+                    split_days.insert(whole.day);
+                }
+                facts.activity.push(whole);
+            }
+        }
+        if split_days.is_empty() {
+            return Ok(());
+        }
+        // The times of each message are read for those days only.
+        let whole = facts.activity.split_off(from);
+        let mut columns = OF_ACTIVITY.to_vec();
+        columns.extend(TIMES_OF_ACTIVITY);
+        let with_times = self
+            .some_rows(schema::ACTIVITY, &columns, None, |day| {
+                split_days.contains(&day)
+            })
+            .await?;
+        let mut rest = whole.into_iter().peekable();
+        let mut batches = with_times.iter();
+        while let Some(next) = rest.peek() {
+            if !split_days.contains(&next.day) {
+                facts.activity.extend(rest.next());
+                continue;
+            }
+            let Some(batch) = batches.next() else { break };
+            self.split_batch(batch, &mut moves, names, facts);
+            for _ in 0..batch.num_rows() {
+                rest.next();
+            }
+        }
+        Ok(())
+    }
+
+    fn split_batch(
+        &self,
+        batch: &RecordBatch,
+        moves: &mut MovesOf<'_>,
+        names: &mut Names,
+        facts: &mut PeriodFacts,
+    ) {
+        let columns = Activity::of(batch);
+        let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
+        for row in 0..batch.num_rows() {
+            let whole = whole_activity(&columns, row, self.zone, names);
+            let cuts = moves.cuts(&whole, names);
+            if cuts.is_empty() {
+                facts.activity.push(whole);
+                continue;
+            }
             let ms = |us: &[i64]| -> Vec<i64> { us.iter().map(|us| us / 1000).collect() };
             let all = ms(instants_of(message_at, row));
-            let own = match n.value(row) == n_own.value(row) {
+            let own = match whole.n == whole.n_own {
                 true => all.clone(),
                 false => ms(instants_of(own_at, row)),
             };
             split(&whole, &all, &own, &cuts, facts);
-            continue;
         }
-        facts.activity.push(ActivityFact {
-            day: zone.day_of(first.value(row) / 1000),
-            conversation: names.intern(conversation.value(row)),
-            kind: kind_of(kind.value(row)),
-            speaker: names.intern(speaker.value(row)),
-            side: side_of(side.value(row)),
-            n: n.value(row) as u32,
-            n_own: n_own.value(row) as u32,
-            first_ms: first.value(row) / 1000,
-            last_ms: last.value(row) / 1000,
-        });
+    }
+}
+
+/// The condition that a timer runs at one of some instants, which rise; `columns` are its beginning
+/// and, where it has one, its end.
+fn runs_at(at_ms: &[i64], columns: &'static [&'static str]) -> Condition {
+    let at_us: Vec<i64> = at_ms.iter().map(|ms| ms.saturating_mul(1000)).collect();
+    let is_met = move |batch: &RecordBatch| {
+        let of = |name: &&str| instant(batch, name).values();
+        let (started, ended) = (of(&columns[0]), columns.get(1).map(of));
+        let runs = |(row, since): (usize, &i64)| {
+            // The first instant from its beginning on: it runs there, or at none.
+            let next = at_us.get(at_us.partition_point(|at| at < since));
+            next.is_some_and(|at| ended.is_none_or(|ended| ended[row] > *at))
+        };
+        let wanted = started.iter().enumerate().map(runs);
+        Ok(BooleanArray::from(wanted.collect::<Vec<bool>>()))
+    };
+    Condition {
+        columns,
+        is_met: Arc::new(is_met),
     }
 }
 

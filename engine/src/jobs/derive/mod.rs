@@ -40,7 +40,7 @@ use rule::Compiled;
 use store::{MadeFrom, Manifest};
 
 /// Messages that are worked on at a time.
-pub const STRETCH_ROWS: u64 = 1_500_000;
+pub const STRETCH_ROWS: u64 = 1_000_000;
 /// How long one derivation waits for another.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -154,11 +154,12 @@ pub async fn is_current(home: &Home, rules: &Rules) -> Result<Option<Manifest>, 
     let Some(manifest) = Manifest::read(home) else {
         return Ok(None);
     };
-    let messages = crate::archive::messages::open(home).await?;
+    let messages = crate::archive::messages::identity(home).await?;
+    let (messages_id, messages_version) = messages.unwrap_or_default();
     let newest = MadeFrom {
-        messages_id: messages.as_ref().map_or(String::new(), |t| t.id().into()),
-        messages_version: messages.as_ref().map_or(0, |t| t.version()),
-        directory: versions_of(crate::directory::store::versions(home).await?),
+        messages_id,
+        messages_version,
+        directory: versions_of(crate::directory::store::versions(home)),
         ..hashes(rules)?
     };
     Ok((manifest.made_from == newest).then_some(manifest))
@@ -175,8 +176,8 @@ async fn derive(
     let _lock = tokio::task::spawn_blocking(lock)
         .await
         .map_err(DeriveError::other)??;
-    let tables = tables::open(home).await?;
-    let directory = Directory::load(home).await?;
+    let (tables, directory) =
+        futures::try_join!(tables::open_messages(home), Directory::load(home))?;
     let made_from = MadeFrom {
         messages_id: tables
             .messages

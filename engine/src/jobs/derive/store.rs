@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use object_store::ObjectStoreExt;
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
 use super::DeriveError;
@@ -206,11 +207,15 @@ pub async fn replace(
         removed.extend(paths);
         rows.push(with_day(spec, day, after)?);
     }
-    for (day, news) in new_by_day {
-        if !seen.contains(&day) {
-            rows.push(with_day(spec, day, sorted(spec, &[news])?)?);
-        }
-    }
+    let unseen: Vec<_> = new_by_day
+        .into_iter()
+        .filter(|(day, _)| !seen.contains(day))
+        .collect();
+    let in_order = unseen
+        .into_par_iter()
+        .map(|(day, news)| with_day(spec, day, sorted(spec, &[news])?))
+        .collect::<Result<Vec<_>, DeriveError>>()?;
+    rows.extend(in_order);
     rows.retain(|batch| batch.num_rows() > 0);
     if removed.is_empty() && rows.is_empty() {
         return Ok(());

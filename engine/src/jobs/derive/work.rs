@@ -64,6 +64,9 @@ pub struct Gone<'a> {
     pub from: &'a HashMap<String, (i64, i64)>,
 }
 
+/// Makes the rows of one table.
+type MakeRows<'a> = dyn Fn() -> Result<RecordBatch, arrow::error::ArrowError> + Sync + 'a;
+
 /// Conversations with those of their entries that were not given out.
 type Left = Vec<(u32, Range<usize>)>;
 
@@ -112,31 +115,44 @@ impl Outputs {
             .collect()
     }
 
+    /// Puts rows into their tables, side by side.
     async fn put(
         &mut self,
-        name: &'static str,
-        rows: RecordBatch,
+        mut rows: HashMap<&'static str, RecordBatch>,
         gone: Option<&Gone<'_>>,
     ) -> Result<(), DeriveError> {
-        let spec = schema::table(name);
-        let table = self.table(name);
-        let Some(gone) = gone else {
-            let none = |batch: &RecordBatch| Ok(falses(batch.num_rows()));
-            return store::replace(table, spec, rows, &|_| false, &none).await;
-        };
-        let days = |day: chrono::NaiveDate| {
-            let number = arrow::datatypes::Date32Type::from_naive_date(day);
-            if name == schema::TIMEOUTS {
-                (gone.timeout_days)(number)
-            } else {
-                (gone.days)(number)
-            }
-        };
-        store::replace(table, spec, rows, &days, &|batch| {
-            is_gone(name, batch, gone)
-        })
-        .await
+        let tables = self.tables.iter_mut();
+        let puts = tables.filter_map(|(name, table)| {
+            let rows = rows.remove(name)?;
+            Some(put(table, name, rows, gone))
+        });
+        futures::future::try_join_all(puts).await.map(drop)
     }
+}
+
+async fn put(
+    table: &mut Table,
+    name: &'static str,
+    rows: RecordBatch,
+    gone: Option<&Gone<'_>>,
+) -> Result<(), DeriveError> {
+    let spec = schema::table(name);
+    let Some(gone) = gone else {
+        let none = |batch: &RecordBatch| Ok(falses(batch.num_rows()));
+        return store::replace(table, spec, rows, &|_| false, &none).await;
+    };
+    let days = |day: chrono::NaiveDate| {
+        let number = arrow::datatypes::Date32Type::from_naive_date(day);
+        if name == schema::TIMEOUTS {
+            (gone.timeout_days)(number)
+        } else {
+            (gone.days)(number)
+        }
+    };
+    store::replace(table, spec, rows, &days, &|batch| {
+        is_gone(name, batch, gone)
+    })
+    .await
 }
 
 fn falses(n: usize) -> BooleanArray {
@@ -359,24 +375,20 @@ impl Work<'_> {
             })
             .collect();
         let parts = &derived.parts;
-        outputs
-            .put(schema::DIALOGUES, output::dialogues(parts, &at)?, gone)
-            .await?;
-        outputs
-            .put(schema::ACTIVITY, output::activity(parts, &at)?, gone)
-            .await?;
-        outputs
-            .put(schema::CALLS, output::calls(calls, &at)?, gone)
-            .await?;
-        outputs
-            .put(schema::TIMERS, output::timers(parts, true, &at)?, gone)
-            .await?;
-        outputs
-            .put(schema::WAITING, output::timers(parts, false, &at)?, gone)
-            .await?;
-        outputs
-            .put(schema::TIMEOUTS, output::timeouts(&timeouts, &at)?, gone)
-            .await
+        let make: [(&'static str, &MakeRows<'_>); 6] = [
+            (schema::DIALOGUES, &|| output::dialogues(parts, &at)),
+            (schema::ACTIVITY, &|| output::activity(parts, &at)),
+            (schema::CALLS, &|| output::calls(calls, &at)),
+            (schema::TIMERS, &|| output::timers(parts, true, &at)),
+            (schema::WAITING, &|| output::timers(parts, false, &at)),
+            (schema::TIMEOUTS, &|| output::timeouts(&timeouts, &at)),
+        ];
+        // Each is built by one thread, so they are built side by side.
+        let rows: HashMap<&'static str, RecordBatch> = make
+            .into_par_iter()
+            .map(|(name, make)| Ok((name, make()?)))
+            .collect::<Result<_, arrow::error::ArrowError>>()?;
+        outputs.put(rows, gone).await
     }
 
     /// Writes what is known of all conversations.

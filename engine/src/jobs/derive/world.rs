@@ -1,8 +1,9 @@
 //! What the job knows of people and conversations while it reads: numbers, roles, kinds, and of
 //! each conversation from where on it would have to be derived anew.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use hashbrown::HashMap;
 use huicun_semantics::conversation::{Kind, kind_of_pair, kind_of_room, pair_id};
 use huicun_semantics::role::Role;
 
