@@ -4,4 +4,4 @@ pub mod session;
 pub mod sql;
 
 pub use session::{Tables, open};
-pub use sql::{SqlError, WORKER_STACK_BYTES, check, query};
+pub use sql::{Budget, SqlError, WORKER_STACK_BYTES, check, query};

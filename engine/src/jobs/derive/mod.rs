@@ -16,6 +16,7 @@ pub mod load;
 mod message;
 mod output;
 mod read;
+mod recorded;
 mod rule;
 pub mod schema;
 pub mod sighting;
@@ -40,7 +41,8 @@ use crate::state::{State, StateError};
 use crate::tables;
 
 use rule::Compiled;
-use store::{MadeFrom, Manifest, WatchedBy};
+pub use store::WatchedBy;
+use store::{MadeFrom, Manifest};
 use watched::Inputs;
 
 /// Messages that are worked on at a time.

@@ -217,7 +217,7 @@ pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
                     "own_at",
                     Instants,
                     SURE,
-                    "those of messages_own where these are not all of them, else empty",
+                    "those of `messages_own` where these are not all of them, else empty",
                 ),
             ],
         },
