@@ -389,8 +389,14 @@ pub struct MetricsArguments {
 
 #[derive(Args)]
 pub struct SqlArguments {
-    /// One SELECT.
+    /// One SELECT. `SELECT * FROM table_columns` lists all tables and columns.
     pub statement: String,
+    /// Stop after so many seconds; 0 is never.
+    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
+    pub timeout: f64,
+    /// Fail where the answer has more rows than this; no bound if left out.
+    #[arg(long, value_name = "ROWS")]
+    pub limit: Option<u64>,
     #[command(flatten)]
     pub out: Out,
 }
@@ -599,6 +605,9 @@ pub struct BehaviourFilter {
     /// In a conversation of this employee (repeatable).
     #[arg(long, value_name = "USERID")]
     pub employee: Vec<String>,
+    /// In a conversation of an employee who was then in this department or below (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
     /// red_packet, card, sensitive_word or friend_deleted (repeatable).
     #[arg(long, value_name = "KIND")]
     pub kind: Vec<String>,

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use huicun_engine::archive::HomeError;
 use huicun_engine::media::CatalogueError;
+use huicun_engine::tables::SqlError;
 use huicun_ffi_finance_sdk::worker::CallError;
 use huicun_indexer::ingest::pull::PullError;
 use huicun_indexer::ingest::retry::RetryError;
@@ -103,6 +104,9 @@ fn hint_of(error: &anyhow::Error) -> Option<String> {
         SinkError::Home(home) => of_home(home),
         _ => None,
     };
+    if let Some(QuestionError::Sql(SqlError::TooSlow(_))) = error.downcast_ref() {
+        return Some("`--timeout SECONDS` gives it more time; 0 is no end".into());
+    }
     if let Some(home) = error.downcast_ref::<HomeError>() {
         return of_home(home);
     }

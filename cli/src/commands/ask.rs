@@ -2,8 +2,10 @@
 //! questions as HTTP does, in the scope of the local operator.
 
 use std::path::Path;
+use std::time::Duration;
 
 use huicun_engine::access::Scope;
+use huicun_engine::tables::Budget;
 use huicun_query_api::answer::Table;
 use huicun_query_api::queries::AsOf;
 use huicun_query_api::queries::conversation::{
@@ -224,14 +226,16 @@ pub async fn timeouts(data: &Path, options: DialogueArguments) -> Result<(), Fai
 
 pub async fn sql(data: &Path, options: SqlArguments) -> Result<(), Failure> {
     let target = target(&options.out)?;
+    let time_max = Duration::try_from_secs_f64(options.timeout)
+        .map_err(|_| Failure::usage("`--timeout` takes seconds, 0 for no end"))?;
+    let budget = Budget {
+        rows_max: options.limit,
+        time_max: (!time_max.is_zero()).then_some(time_max),
+        ..Budget::NONE
+    };
     let archive = open_archive(data).await?;
-    let (table, as_of) = ask_sql(
-        &Scope::local_operator(),
-        &archive,
-        &options.statement,
-        usize::MAX,
-    )
-    .await?;
+    let scope = Scope::local_operator();
+    let (table, as_of) = ask_sql(&scope, &archive, &options.statement, budget).await?;
     let about = with_as_of(about("SQL", "SQL"), &as_of, target.language);
     write(&table, &about, &target)
 }

@@ -3,31 +3,32 @@
 use std::path::Path;
 
 use huicun_engine::access::Scope;
-use huicun_engine::archive::Home;
-use huicun_engine::state::State;
 use huicun_engine::state::behaviours::{Review, Verdict};
 use huicun_query_api::answer::{Column, ColumnKind, Table};
+use huicun_query_api::queries::archive::parse_day;
 use huicun_query_api::queries::behaviours::{
     BehaviourPage, BehaviourParams, backtest, behaviours as ask, review as ask_review,
+    reviews as ask_reviews,
 };
 use serde_json::json;
 
-use super::ask::{about, target};
+use super::ask::{about, say_holes, target, with_as_of};
 use super::open_archive;
 use super::rules::account;
 use crate::arguments::{BehaviourFilter, BehavioursArguments, BehavioursCommand, Out};
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Target};
 
 pub async fn behaviours(data: &Path, options: BehavioursArguments) -> Result<(), Failure> {
     let scope = Scope::local_operator();
     let now = chrono::Utc::now().timestamp_millis();
     match options.what {
         None => {
+            let target = target(&options.out)?;
             let archive = open_archive(data).await?;
             let params = params(options.filter, options.limit);
             let page = ask(&scope, &archive, &params).await?;
-            write(page, options.by_rule, &options.out)
+            write(page, options.by_rule, &target)
         }
         Some(BehavioursCommand::Backtest {
             file,
@@ -37,9 +38,13 @@ pub async fn behaviours(data: &Path, options: BehavioursArguments) -> Result<(),
         }) => {
             let text = std::fs::read_to_string(&file)
                 .map_err(|e| Failure::failed(format!("cannot read `{}`: {e}", file.display())))?;
+            let target = target(&out)?;
             let archive = open_archive(data).await?;
-            let page = backtest(&scope, &archive, &params(filter, 0), &text).await?;
-            write(page, by_rule, &out)
+            let found = backtest(&scope, &archive, &params(filter, 0), &text).await?;
+            for warning in &found.warnings {
+                eprintln!("warning: {warning}");
+            }
+            write(found.page, by_rule, &target)
         }
         Some(BehavioursCommand::Review {
             id,
@@ -61,17 +66,13 @@ pub async fn behaviours(data: &Path, options: BehavioursArguments) -> Result<(),
             };
             Ok(ask_review(&scope, &archive, &id, &review).await?)
         }
-        Some(BehavioursCommand::Reviews { id, out }) => reviews(data, &id, &out),
+        Some(BehavioursCommand::Reviews { id, out }) => reviews(data, &id, &out).await,
         Some(BehavioursCommand::Rescan { from, to }) => {
-            let day = |text: &str| {
-                chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                    .map_err(|_| Failure::usage(format!("`{text}` is no day; expected YYYY-MM-DD")))
-            };
-            let (from, to) = (day(&from)?, day(&to)?);
+            let (from, to) = (parse_day(&from)?, parse_day(&to)?);
             if to < from {
                 return Err(Failure::usage("the period ends before it begins"));
             }
-            let state = State::open(&Home::open(data)?.state())?;
+            let state = open_archive(data).await?.state()?;
             let rescan = state.add_rescan((from, to), account().as_deref(), now)?;
             eprintln!(
                 "rules version {} applies to what happened from {from} to {to}",
@@ -87,6 +88,7 @@ fn params(filter: BehaviourFilter, limit: usize) -> BehaviourParams {
         from: filter.days.from,
         to: filter.days.to,
         employees: filter.employee,
+        departments: filter.department,
         kinds: filter.kind,
         rules: filter.rule,
         reviews: filter.review,
@@ -95,24 +97,25 @@ fn params(filter: BehaviourFilter, limit: usize) -> BehaviourParams {
     }
 }
 
-fn write(page: BehaviourPage, by_rule: bool, out: &Out) -> Result<(), Failure> {
-    let target = target(out)?;
+fn write(page: BehaviourPage, by_rule: bool, target: &Target) -> Result<(), Failure> {
+    say_holes(&page.as_of, target.language);
+    let about = with_as_of(
+        about("敏感行为", "Behaviours"),
+        &page.as_of,
+        target.language,
+    );
     let table = match by_rule {
         true => page.hits_by_rule(),
         false => page.into_table(),
     };
-    Ok(output::write(
-        &table,
-        &about("敏感行为", "Behaviours"),
-        &target,
-    )?)
+    Ok(output::write(&table, &about, target)?)
 }
 
-fn reviews(data: &Path, id: &str, out: &Out) -> Result<(), Failure> {
+async fn reviews(data: &Path, id: &str, out: &Out) -> Result<(), Failure> {
     let target = target(out)?;
-    let state = State::open(&Home::open(data)?.state())?;
-    let zone = state.rules()?.1.zone()?;
-    let all = state.behaviour_reviews()?.remove(id).unwrap_or_default();
+    let archive = open_archive(data).await?;
+    let zone = archive.zone();
+    let all = ask_reviews(&Scope::local_operator(), &archive, id).await?;
     let rows = all
         .into_iter()
         .map(|review| {

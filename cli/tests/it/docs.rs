@@ -6,6 +6,7 @@ use std::path::Path;
 use huicun_engine::archive::message::SCHEMA;
 use huicun_engine::archive::verify::Kind;
 use huicun_engine::directory::schema::TABLES;
+use huicun_engine::jobs::columns;
 use huicun_engine::metrics::catalogue;
 
 use crate::support::Installation;
@@ -56,6 +57,70 @@ fn every_derived_table_and_column_is_described() {
     }
     for (view, ..) in huicun_engine::jobs::derive::sql::VIEWS {
         assert_names(name, &text, view);
+    }
+    for column in columns() {
+        if [
+            "behaviours",
+            "behaviour_reviews",
+            "replies",
+            "table_columns",
+        ]
+        .contains(&column.table.as_str())
+        {
+            assert_names(name, &text, &column.table);
+            assert_names(name, &text, &column.name);
+        }
+    }
+}
+
+/// What SQL says of its columns.
+fn columns() -> Vec<columns::Column> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(columns::all()).unwrap()
+}
+
+/// The page's tables are the schema's, with the comments that SQL shows; where they are not, they
+/// are written anew and the test fails once.
+#[test]
+fn the_page_of_derived_tables_is_the_schema() {
+    let columns = columns();
+    let mut sections = String::new();
+    for table in huicun_engine::jobs::derive::schema::TABLES.iter() {
+        let mut letters = table.comment.chars();
+        let first: String = letters
+            .next()
+            .into_iter()
+            .flat_map(char::to_uppercase)
+            .collect();
+        sections += &format!(
+            "## `{}`\n\n{first}{}.\n\n| column | type | null | meaning |\n|---|---|---|---|\n",
+            table.name,
+            letters.as_str()
+        );
+        for (name, _) in table.columns() {
+            let column = columns
+                .iter()
+                .find(|c| c.table == table.name && c.name == name);
+            let column = column.unwrap();
+            sections += &format!(
+                "| `{name}` | {} | {} | {} |\n",
+                column.kind,
+                if column.nullable { "yes" } else { "no" },
+                column.en.replace('|', "\\|"),
+            );
+        }
+        sections += "\n";
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/derived-tables.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (start, end) = ("<!-- tables -->\n", "<!-- end of tables -->\n");
+    let (before, rest) = text.split_once(start).unwrap();
+    let (found, after) = rest.split_once(end).unwrap();
+    if found != sections {
+        std::fs::write(&path, format!("{before}{start}{sections}{end}{after}")).unwrap();
+        panic!("docs/reference/derived-tables.md had other tables; they are now written anew");
     }
 }
 

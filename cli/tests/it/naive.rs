@@ -9,6 +9,47 @@ use serde_json::{Map, Value};
 
 use crate::support::{Installation, real_data};
 
+/// The behaviours of a period, in an order that does not look at their ids.
+fn check_behaviours(run: &Installation, company: &Company, (from, to): (&str, &str)) {
+    let in_order = |mut rows: Vec<Value>| {
+        for row in &mut rows {
+            for key in ["rules", "words"] {
+                let mut list: Vec<String> = serde_json::from_value(row[key].clone()).unwrap();
+                list.sort();
+                row[key] = list.into();
+            }
+        }
+        rows.sort_by_key(|row| {
+            ["at", "msgid", "kind", "conversation"].map(|key| row[key].to_string())
+        });
+        rows
+    };
+    let ours = run.run(&["behaviours", "--from", from, "--to", to]);
+    let ours = in_order(ours.ok().rows());
+    let naive = in_order(company.behaviours(from, to));
+    assert_same_rows("behaviours", &ours, &naive);
+}
+
+/// Confirms some behaviours of messages in both.
+fn confirm_some(run: &Installation, company: &mut Company) {
+    for row in run
+        .run(&["behaviours"])
+        .ok()
+        .rows()
+        .iter()
+        .step_by(7)
+        .take(6)
+    {
+        let (Some(msgid), Some(kind)) = (row["msgid"].as_str(), row["kind"].as_str()) else {
+            continue;
+        };
+        let id = row["behaviour_id"].as_str().unwrap();
+        run.run(&["behaviours", "review", id, "--as", "confirmed"])
+            .ok();
+        company.confirm_behaviour(kind, msgid);
+    }
+}
+
 /// Equal up to the last bits of sums taken in another order.
 fn same(ours: &Value, naive: &Value) -> bool {
     match (ours, naive) {
@@ -98,6 +139,44 @@ pub(crate) fn check_units(run: &Installation, company: &Company, (from, to): (&s
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Rankings of guides and stores, by one metric and by several, with and without a least value.
+fn check_rankings(run: &Installation, company: &Company, (from, to): (&str, &str)) {
+    type Criteria = &'static [(&'static str, Option<f64>)];
+    let rankings: [(Criteria, usize); 4] = [
+        (&[("friends_new", None)], usize::MAX),
+        (&[("friends", Some(2.0)), ("groups_owner", None)], 2),
+        (&[("friends_in_groups_rate", None), ("friends", None)], 3),
+        (&[("friends", None), ("group_people", Some(1.0))], 1),
+    ];
+    for (metrics, top) in rankings {
+        for name in ["guides", "stores"] {
+            let is_of_guides = metrics.iter().any(|(key, _)| *key == "groups_owner");
+            if name == "stores" && is_of_guides {
+                continue;
+            }
+            let mut arguments = vec!["ranking", name, "--from", from, "--to", to];
+            let criteria: Vec<String> = metrics
+                .iter()
+                .map(|(key, least)| match least {
+                    Some(least) => format!("{key}:{least}"),
+                    None => (*key).to_string(),
+                })
+                .collect();
+            arguments.extend(criteria.iter().flat_map(|one| ["--metric", one]));
+            let places = top.to_string();
+            if top != usize::MAX {
+                arguments.extend(["--top", &places]);
+            }
+            let naive = match name {
+                "guides" => company.ranking_guides(from, to, metrics, top),
+                _ => company.ranking_stores(from, to, metrics, top),
+            };
+            let ours = run.run(&arguments).ok().rows();
+            assert_same_rows(&format!("ranking {name} by {criteria:?}"), &ours, &naive);
+        }
+    }
 }
 
 /// The first difference of each key, and of the number of rows.
@@ -207,8 +286,12 @@ fn random_companies_are_answered_as_the_naive_model_does() {
         } else {
             &first
         };
+        check_behaviours(&run, &company, (from, &last));
+        confirm_some(&run, &mut company);
+        check_behaviours(&run, &company, (from, &last));
         check_lists(&run, &company, (from, &last), &EVERY);
         check_units(&run, &company, (from, &last));
+        check_rankings(&run, &company, (from, &last));
         let words: Vec<String> = everything
             .iter()
             .step_by(7)
@@ -222,6 +305,68 @@ fn random_companies_are_answered_as_the_naive_model_does() {
         check_search(&run, &company, &words);
         check_negation(&run, &company, words[0]);
         check_filters(&run, &company, &directory);
+    }
+}
+
+/// Two halves of the messages come in under rules of their own; then a rescan applies the last ones
+/// to everything.
+#[test]
+fn behaviours_under_changing_rules_are_those_of_the_naive_model() {
+    for seed in 100..104 {
+        let (lines, directory) = random_company(seed);
+        let (early, late) = lines.split_at(lines.len() / 2);
+        let (mut company, run) = (Company::new(), Installation::new());
+        let (first, other) = (random_rules(seed), random_rules(seed + 50));
+        let mut second = first.clone();
+        second.sensitive_rules = other.sensitive_rules;
+        second.behaviours = other.behaviours;
+        let whole = ("2000-01-01", "2999-12-31");
+        for (rules, lines, rows) in [
+            (first, early, &directory[..]),
+            (second, late, &directory[..0]),
+        ] {
+            // What the second file does not name would stay in force.
+            let off: String = ["red_packet", "card", "sensitive_word", "friend_deleted"]
+                .into_iter()
+                .filter(|kind| !rules.behaviours.contains_key(*kind))
+                .map(|kind| format!("[behaviour.{kind}]\nenabled = false\n"))
+                .collect();
+            let file = run.write("rules.toml", &(rules.to_toml() + &off));
+            run.run(&["rules", "apply", file.to_str().unwrap()]).ok();
+            *company.rules() = rules;
+            company.begin_import();
+            for (table, row) in rows {
+                company.add_directory_row(table, row);
+            }
+            lines.iter().for_each(|line| company.add_message_line(line));
+            import(&run, lines, rows);
+            check_behaviours(&run, &company, whole);
+        }
+        run.run(&[
+            "behaviours",
+            "rescan",
+            "--from",
+            "1970-01-01",
+            "--to",
+            whole.1,
+        ])
+        .ok();
+        let n_before = run.run(&["behaviours"]).ok().rows().len();
+        company.rescan_behaviours();
+        // What the rules of its time found stays, so a rescan only adds.
+        let listed = company.behaviours(whole.0, whole.1);
+        let ours = run.run(&["behaviours", "--from", whole.0]).ok().rows();
+        let key = |row: &Value| ["at", "msgid", "kind"].map(|key| row[key].to_string());
+        let known: std::collections::BTreeSet<_> = ours.iter().map(key).collect();
+        for row in &listed {
+            assert!(known.contains(&key(row)), "seed {seed}: {row}");
+        }
+        assert!(n_before >= listed.len());
+        run.run(&["rebuild"]).ok();
+        assert_eq!(
+            run.run(&["behaviours", "--from", whole.0]).ok().rows(),
+            ours
+        );
     }
 }
 

@@ -5,11 +5,16 @@
 //! rules that was in force when it was archived, and those of the rescans asked for since. So the
 //! same rows come out whenever they are computed, from nothing but the messages, the directory and
 //! what the state recorded. Reviews are not here: people change them by hand (`state`).
+//!
+//! It is done in two halves: what the rules see in a message ([`Behaviours::scan`]) never changes
+//! once it has entered, but for a rescan; who did it, and whether he is covered
+//! ([`Behaviours::judge`]), follows the directory. So a changed directory reads no message anew.
 
 mod audit;
 mod read;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use chrono::NaiveDate;
 use huicun_semantics::conversation::{conversations_of, pair_id};
@@ -24,7 +29,7 @@ use crate::state::behaviours::{LostRelation, Rescan};
 use crate::state::rule_versions::RuleVersion;
 
 use audit::Audit;
-pub use read::{BehavioursError, read};
+pub use read::{BehavioursError, COLUMNS, Messages, read};
 
 /// A message as behaviours look at it.
 #[derive(Clone, Copy)]
@@ -89,11 +94,20 @@ pub struct BehaviourRow {
     pub positions: Vec<Position>,
 }
 
+/// What a version of the rules saw in a message, whoever sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The version.
+    pub version: i64,
+    /// Words and where they stand; none of a red packet or card without any.
+    pub positions: Vec<Position>,
+}
+
 /// What behaviours are made from, beside the messages.
 pub struct Behaviours<'a> {
     directory: &'a Directory,
     /// Version, since when it was in force, and how it is applied; by version.
-    audits: Vec<(i64, i64, Audit)>,
+    audits: Vec<(i64, i64, Arc<Audit>)>,
     rescans: &'a [Rescan],
     zone: huicun_semantics::time::Zone,
 }
@@ -106,10 +120,23 @@ impl<'a> Behaviours<'a> {
         rescans: &'a [Rescan],
         zone: huicun_semantics::time::Zone,
     ) -> Self {
-        let audit = |v: &RuleVersion| (v.version, v.applied_ms, Audit::new(&v.rules, directory));
+        let mut audits: Vec<(i64, i64, Arc<Audit>)> = Vec::with_capacity(versions.len());
+        for (nth, version) in versions.iter().enumerate() {
+            // Most versions change something else: words are prepared once.
+            let before = nth.checked_sub(1).map(|before| &versions[before].rules);
+            let is_same = |before: &crate::rules::Rules| {
+                before.behaviour == version.rules.behaviour
+                    && before.sensitive == version.rules.sensitive
+            };
+            let audit = match (before.filter(|before| is_same(before)), audits.last()) {
+                (Some(_), Some((_, _, audit))) => Arc::clone(audit),
+                _ => Arc::new(Audit::new(&version.rules, directory)),
+            };
+            audits.push((version.version, version.applied_ms, audit));
+        }
         Self {
             directory,
-            audits: versions.iter().map(audit).collect(),
+            audits,
             rescans,
             zone,
         }
@@ -121,7 +148,7 @@ impl<'a> Behaviours<'a> {
     }
 
     /// The rules that apply to what entered the archive then and is dated `day`.
-    fn audits_for(&self, entered_ms: i64, day: NaiveDate) -> Vec<&Audit> {
+    fn audits_for(&self, entered_ms: i64, day: NaiveDate) -> Vec<(i64, &Audit)> {
         let n_before = self
             .audits
             .partition_point(|(_, since, _)| *since <= entered_ms);
@@ -129,38 +156,63 @@ impl<'a> Behaviours<'a> {
         for rescan in self.rescans {
             let covers = entered_ms <= rescan.asked_ms && rescan.from <= day && day <= rescan.to;
             if covers {
-                let place = self
-                    .audits
-                    .binary_search_by_key(&rescan.rules_version, |(version, ..)| *version);
-                wanted.extend(place);
+                wanted.extend(self.place_of(rescan.rules_version));
             }
         }
         wanted
             .into_iter()
-            .map(|place| &self.audits[place].2)
+            .map(|place| (self.audits[place].0, &*self.audits[place].2))
             .collect()
+    }
+
+    fn place_of(&self, version: i64) -> Option<usize> {
+        self.audits
+            .binary_search_by_key(&version, |(version, ..)| *version)
+            .ok()
     }
 
     /// Appends the behaviours of one message: at most one of each kind.
     pub fn of_message(&self, message: &Watched<'_>, out: &mut Vec<BehaviourRow>) {
-        let role = self.directory.role(message.from);
-        if !is_counted(message.action, message.msgtype, role) {
+        let mut seen = Vec::new();
+        self.scan(message, &mut seen);
+        self.judge(message, &seen, out);
+    }
+
+    /// Appends what the rules that apply to a message see in it. The directory is not asked.
+    pub fn scan(&self, message: &Watched<'_>, out: &mut Vec<Seen>) {
+        // Whether a robot sent it is the directory's to say.
+        if !is_counted(message.action, message.msgtype, Role::Employee) {
             return;
         }
-        let side = match role {
+        let day = self.zone.day_of(message.at_ms);
+        for (version, audit) in self.audits_for(message.pulled_ms, day) {
+            if let Some(positions) = audit.sees(message) {
+                out.push(Seen { version, positions });
+            }
+        }
+    }
+
+    /// Appends the behaviours of one message in which rules saw something, by the directory of now.
+    /// Text, action and `pulled_ms` of the message are not looked at.
+    pub fn judge(&self, message: &Watched<'_>, seen: &[Seen], out: &mut Vec<BehaviourRow>) {
+        let side = match self.directory.role(message.from) {
             Role::Employee => Side::Employee,
             Role::Customer => Side::Customer,
             Role::Robot => return,
         };
-        let day = self.zone.day_of(message.at_ms);
         let first = out.len();
-        for audit in self.audits_for(message.pulled_ms, day) {
+        for one in seen {
+            let Some(place) = self.place_of(one.version) else {
+                continue;
+            };
+            let audit = &*self.audits[place].2;
             for kind in [
                 BehaviourKind::RedPacket,
                 BehaviourKind::Card,
                 BehaviourKind::SensitiveWord,
             ] {
-                let Some(positions) = audit.finds(kind, message, side) else {
+                let Some(positions) = audit.finds(kind, message.msgtype, &one.positions, side)
+                else {
                     continue;
                 };
                 let Some(conversation) = self.covered_in(audit, kind, message, side) else {
@@ -169,10 +221,9 @@ impl<'a> Behaviours<'a> {
                 match out[first..].iter_mut().find(|row| row.kind == kind) {
                     Some(row) => row.join(positions),
                     None => {
-                        let row = self.row(kind, message, side, conversation);
+                        let mut row = self.row(kind, message, side, conversation);
+                        row.join(positions);
                         out.push(row);
-                        let last = out.len() - 1;
-                        out[last].join(positions);
                     }
                 }
             }
@@ -267,7 +318,7 @@ impl<'a> Behaviours<'a> {
             let is_watched = self
                 .audits_for(*entered_ms, self.zone.day_of(lost_ms))
                 .into_iter()
-                .any(|audit| {
+                .any(|(_, audit)| {
                     audit.watches(kind, side)
                         && audit.covers(kind, Some(user), lost_ms, self.directory)
                 });
@@ -310,8 +361,8 @@ pub fn losses_of(directory: &Directory) -> Vec<(String, String, i64)> {
 
 impl BehaviourRow {
     /// Takes in what another version of the rules found in the same message.
-    fn join(&mut self, positions: Vec<Position>) {
-        self.positions.extend(positions);
+    fn join(&mut self, positions: &[Position]) {
+        self.positions.extend_from_slice(positions);
         self.positions.sort_by(|a, b| {
             (a.start, a.end, &a.rule, &a.word).cmp(&(b.start, b.end, &b.rule, &b.word))
         });

@@ -4,6 +4,7 @@
 use crate::archive::Home;
 use crate::directory::Directory;
 use crate::rules::Rules;
+use crate::state::State;
 
 use super::derive::load::Snapshot;
 use super::derive::{self, DeriveError, Watch};
@@ -31,7 +32,8 @@ impl Facts {
         rules: &Rules,
         watch: &Watch<'_>,
     ) -> Result<Self, DeriveError> {
-        let manifest = match derive::is_current(home, rules).await? {
+        let state = State::open(&home.state())?;
+        let manifest = match derive::is_current(home, rules, &state).await? {
             Some(manifest) => manifest,
             None => derive::bring_forward(home, rules, watch).await?.0,
         };

@@ -3,6 +3,7 @@
 //! `huicun-semantics`, which are the law.
 
 pub mod behaviours;
+pub mod columns;
 pub mod derive;
 pub mod facts;
 pub mod names;

@@ -222,6 +222,38 @@ impl State {
         })
     }
 
+    /// How many losses are known, and when the last one entered: together they change with every
+    /// loss that is noted.
+    pub fn loss_mark(&self) -> Result<(i64, i64), StateError> {
+        self.with(|db| {
+            Ok(db.query_row(
+                "SELECT count(*), coalesce(max(entered_at), 0) FROM relation_losses",
+                (),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?)
+        })
+    }
+
+    /// The reviews of one behaviour, the oldest first.
+    pub fn reviews_of(&self, id: &str) -> Result<Vec<Review>, StateError> {
+        self.with(|db| {
+            let mut statement = db.prepare(
+                "SELECT review, reviewer, reviewed_at, remark FROM behaviour_reviews
+                 WHERE behaviour_id = ?1 ORDER BY id",
+            )?;
+            let rows = statement.query_map((id,), |row| {
+                let word: String = row.get(0)?;
+                Ok(Review {
+                    verdict: Verdict::parse(&word).unwrap_or(Verdict::FalseAlarm),
+                    reviewer: row.get(1)?,
+                    at_ms: row.get(2)?,
+                    remark: row.get(3)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// All lost relations with when the loss entered.
     pub fn losses(&self) -> Result<Vec<LostRelation>, StateError> {
         self.with(|db| {

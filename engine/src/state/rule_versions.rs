@@ -48,6 +48,16 @@ impl State {
             .collect()
     }
 
+    /// Number and instant of all versions, the oldest first, without reading them.
+    pub fn rule_marks(&self) -> Result<Vec<(i64, i64)>, StateError> {
+        self.with(|db| {
+            let mut statement =
+                db.prepare("SELECT version, applied_at FROM rules ORDER BY version")?;
+            let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The number of the version in force, without reading it.
     pub fn rules_version(&self) -> Result<i64, StateError> {
         self.with(|db| {

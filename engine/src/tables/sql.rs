@@ -4,8 +4,11 @@
 //! the process (measured: 10,000 `+`, 20,000 parentheses). So the text's size, its nesting and
 //! its operators are counted by the tokenizer, which is a loop, before anything recursive runs.
 
+use std::time::Duration;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::SessionContext;
@@ -78,6 +81,18 @@ pub enum SqlError {
     /// The statement failed on the rows. Which value made it fail is not told: it is chat text.
     #[error("the statement failed while it ran: {0}")]
     Running(&'static str),
+    /// It took longer than it may, in seconds.
+    #[error(
+        "the statement was stopped after {0} s, which is its time; filter by `day`, ask for fewer \
+         columns, or give it more time"
+    )]
+    TooSlow(f64),
+    /// Its answer has more rows than it may.
+    #[error(
+        "the answer has more than {0} rows, which is its limit; add up in SQL, filter, or end the \
+         statement with LIMIT {0}"
+    )]
+    TooManyRows(u64),
     /// Memory or disk did not suffice.
     #[error("the statement needs too much: {0}")]
     Exhausted(String),
@@ -120,14 +135,54 @@ pub fn check(sql: &str) -> Result<Vec<String>, SqlError> {
     Ok(tables.iter().map(|name| name.table().to_string()).collect())
 }
 
-/// Runs one SELECT and returns its columns and rows, of at most `bytes_max` in memory: what is
-/// collected here is outside of the session's own bound.
+/// How much an answer may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// Bytes in memory: what is collected here is outside of the session's own bound.
+    pub bytes_max: usize,
+    /// Rows; none is no bound.
+    pub rows_max: Option<u64>,
+    /// Time from planning to the last row; none is no bound.
+    pub time_max: Option<Duration>,
+}
+
+impl Budget {
+    /// No bound at all.
+    pub const NONE: Self = Self {
+        bytes_max: usize::MAX,
+        rows_max: None,
+        time_max: None,
+    };
+}
+
+/// Runs one SELECT within a budget and returns its columns and rows. It runs as a task of its own,
+/// which ends at its next batch when time is up or nobody waits any more.
+///
+/// # Errors
+/// A statement that is refused, that fails, or that needs more than `budget`.
 pub async fn query(
     ctx: &SessionContext,
     sql: &str,
-    bytes_max: usize,
+    budget: Budget,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
     check(sql)?;
+    let (ctx, sql) = (ctx.clone(), sql.to_string());
+    let task = SpawnedTask::spawn(async move { run(&ctx, &sql, budget).await });
+    let ended = match budget.time_max {
+        None => task.join().await,
+        // When it elapses the task is dropped, which aborts it.
+        Some(time_max) => tokio::time::timeout(time_max, task.join())
+            .await
+            .map_err(|_| SqlError::TooSlow(time_max.as_secs_f64()))?,
+    };
+    ended.map_err(|_| SqlError::Running("it was stopped"))?
+}
+
+async fn run(
+    ctx: &SessionContext,
+    sql: &str,
+    budget: Budget,
+) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
     let options = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
@@ -135,12 +190,17 @@ pub async fn query(
     let frame = ctx.sql_with_options(sql, options).await?;
     let schema = std::sync::Arc::clone(frame.schema().inner());
     let mut stream = frame.execute_stream().await.map_err(|e| running(&e))?;
-    let (mut rows, mut n_bytes) = (Vec::new(), 0usize);
+    let (mut rows, mut n_bytes, mut n_rows) = (Vec::new(), 0usize, 0u64);
     while let Some(batch) = stream.try_next().await.map_err(|e| running(&e))? {
+        n_rows += batch.num_rows() as u64;
+        if let Some(rows_max) = budget.rows_max.filter(|max| n_rows > *max) {
+            return Err(SqlError::TooManyRows(rows_max));
+        }
         n_bytes = n_bytes.saturating_add(batch.get_array_memory_size());
-        if n_bytes > bytes_max {
+        if n_bytes > budget.bytes_max {
             return Err(SqlError::Exhausted(format!(
-                "its answer has more than {bytes_max} bytes; ask for fewer rows or columns"
+                "its answer has more than {} bytes; ask for fewer rows or columns",
+                budget.bytes_max
             )));
         }
         rows.push(batch);
@@ -216,7 +276,7 @@ mod tests {
     use super::*;
 
     async fn run(sql: &str) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
-        query(&SessionContext::new(), sql, usize::MAX).await
+        query(&SessionContext::new(), sql, Budget::NONE).await
     }
 
     #[tokio::test]
@@ -258,7 +318,7 @@ mod tests {
                     let ctx = SessionContext::new();
                     ctx.sql("CREATE TABLE t AS VALUES (1)").await.unwrap();
                     // An answer or an error; an overflow would end the process.
-                    let answer = query(&ctx, &sql, usize::MAX).await;
+                    let answer = query(&ctx, &sql, Budget::NONE).await;
                     assert!(!matches!(answer, Err(SqlError::TooLarge { .. })));
                 });
             };
@@ -271,8 +331,41 @@ mod tests {
     async fn an_answer_without_end_is_stopped_at_its_bound() {
         let ctx = SessionContext::new();
         let endless = "SELECT * FROM generate_series(1, 9000000000000)";
-        let answer = query(&ctx, endless, 1 << 20).await;
+        let few_bytes = Budget {
+            bytes_max: 1 << 20,
+            ..Budget::NONE
+        };
+        let answer = query(&ctx, endless, few_bytes).await;
         assert!(matches!(answer, Err(SqlError::Exhausted(_))));
+        let few_rows = Budget {
+            rows_max: Some(3),
+            ..Budget::NONE
+        };
+        let told = query(&ctx, endless, few_rows).await.unwrap_err();
+        assert!(told.to_string().contains("LIMIT 3"), "{told}");
+        let three = query(&ctx, "SELECT * FROM generate_series(1, 3)", few_rows).await;
+        assert!(three.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_statement_that_only_computes_is_stopped_when_its_time_is_up() {
+        let short = Budget {
+            time_max: Some(Duration::from_millis(200)),
+            ..Budget::NONE
+        };
+        let series = "generate_series(1, 9000000000)";
+        for sql in [
+            format!("SELECT count(*) FROM {series}"),
+            format!("SELECT max(a.value + b.value) FROM {series} a CROSS JOIN {series} b"),
+        ] {
+            let metrics = tokio::runtime::Handle::current().metrics();
+            let answer = query(&SessionContext::new(), &sql, short).await;
+            assert!(matches!(answer, Err(SqlError::TooSlow(_))), "{sql}");
+            // Nothing of it goes on: its tasks end at their next batch.
+            while metrics.num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
     #[tokio::test]

@@ -30,7 +30,12 @@ const OPEN_PATHS: [&str; 4] = [
 pub struct Caller {
     /// Whose data he may see.
     pub scope: Scope,
+    /// The token's name, for what is recorded of him.
+    pub name: Arc<str>,
 }
+
+/// What the token that `serve` makes for itself is called.
+const SESSION_NAME: &str = "serve";
 
 /// Stands before every route, known or not, and before a body is read.
 pub async fn require_token(
@@ -62,10 +67,10 @@ async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem>
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, secret)| secret.trim())
         .ok_or_else(Problem::unauthenticated)?;
-    let granted = granted(api, secret)?.ok_or_else(Problem::unauthenticated)?;
+    let (name, granted) = granted(api, secret)?.ok_or_else(Problem::unauthenticated)?;
     if granted == DataScope::All {
         let scope = Scope::of_caller(&granted, |_| false, |_| Vec::new());
-        return Ok(Caller { scope });
+        return Ok(Caller { scope, name });
     }
     let directory = api.archive.directory().await?;
     let is_employee = |id: &str| directory.employees.contains_key(id);
@@ -79,17 +84,17 @@ async fn authenticate(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem>
             .cloned()
             .collect()
     });
-    Ok(Caller { scope })
+    Ok(Caller { scope, name })
 }
 
-fn granted(api: &Api, secret: &str) -> Result<Option<DataScope>, Problem> {
+fn granted(api: &Api, secret: &str) -> Result<Option<(Arc<str>, DataScope)>, Problem> {
     // Hashes are compared, so the time taken tells nothing about the secret.
     if api.session_token == Some(tokens::hash(secret)) {
-        return Ok(Some(DataScope::All));
+        return Ok(Some((SESSION_NAME.into(), DataScope::All)));
     }
     let token = api
         .state
         .token_of(secret, now_ms())
         .map_err(|error| Problem::internal(&error))?;
-    Ok(token.map(|token| token.scope))
+    Ok(token.map(|token| (token.name.into(), token.scope)))
 }

@@ -124,6 +124,14 @@ impl From<QuestionError> for Problem {
             QuestionError::Sql(SqlError::TooLarge { .. } | SqlError::NotASelect(_)) => {
                 Self::new(StatusCode::BAD_REQUEST, "sql", error.to_string())
             }
+            QuestionError::Sql(SqlError::TooSlow(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, "sql_too_slow", error.to_string())
+            }
+            QuestionError::Sql(SqlError::TooManyRows(_)) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "sql_too_many_rows",
+                error.to_string(),
+            ),
             QuestionError::Sql(
                 SqlError::Failed(_) | SqlError::Running(_) | SqlError::Exhausted(_),
             ) => Self::new(StatusCode::BAD_REQUEST, "sql_failed", error.to_string()),

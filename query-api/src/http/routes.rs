@@ -260,7 +260,8 @@ pub struct SqlRequest {
     sql: String,
 }
 
-/// One read-only SELECT over the documented tables.
+/// One read-only SELECT over the documented tables; `table_columns` lists them with all columns. It
+/// may take 60 s and answer with 1,000,000 rows.
 #[utoipa::path(post, path = "/v1/sql", tag = "figures", request_body = SqlRequest, responses(
     (status = 200, body = RowList),
     (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -274,8 +275,8 @@ pub async fn sql(
 ) -> Result<Json<RowList>, Problem> {
     let request: SqlRequest = serde_json::from_slice(&body)
         .map_err(|e| Problem::parameter(format!("expected a JSON object with `sql`: {e}")))?;
-    let bytes_max = sql_question::HTTP_BYTES_MAX;
-    let asked = sql_question::sql(&caller.scope, &api.archive, &request.sql, bytes_max);
+    let budget = sql_question::HTTP_BUDGET;
+    let asked = sql_question::sql(&caller.scope, &api.archive, &request.sql, budget);
     let (table, as_of) = asked.await?;
     Ok(Json(RowList::of(&table, as_of)))
 }
@@ -358,6 +359,7 @@ pub struct BehaviourList {
     ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
     ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
     ("employee" = Option<Vec<String>>, Query, description = "in a conversation of his; repeatable"),
+    ("department" = Option<Vec<String>>, Query, description = "an employee of it or below takes part; repeatable"),
     ("kind" = Option<Vec<String>>, Query, description = "red_packet, card, sensitive_word, friend_deleted; repeatable"),
     ("rule" = Option<Vec<String>>, Query, description = "hit by this word rule; repeatable"),
     ("review" = Option<Vec<String>>, Query, description = "unreviewed, confirmed, false_alarm; repeatable"),
@@ -377,6 +379,7 @@ pub async fn behaviours(
         from: params.one("from")?,
         to: params.one("to")?,
         employees: params.list("employee"),
+        departments: params.list("department"),
         kinds: params.list("kind"),
         rules: params.list("rule"),
         reviews: params.list("review"),
@@ -459,7 +462,7 @@ pub async fn put_rules(
     params.end()?;
     need_all(&caller)?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::parameter("the body is no text"))?;
-    let applied = api.state.apply_rules_as(text, now_ms(), Some("http"));
+    let applied = api.state.apply_rules_as(text, now_ms(), Some(&caller.name));
     match applied {
         Err(StateError::BadRules(told)) => {
             Err(Problem::new(StatusCode::BAD_REQUEST, "rules", told))

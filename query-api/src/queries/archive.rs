@@ -9,7 +9,7 @@ use huicun_engine::archive::{Home, messages};
 use huicun_engine::directory::{Directory, store};
 use huicun_engine::jobs::Facts;
 use huicun_engine::jobs::derive::store::Manifest;
-use huicun_engine::jobs::derive::{Progress, Watch};
+use huicun_engine::jobs::derive::{Progress, Watch, WatchedBy};
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_engine::state::lost_media::{LostMedia, lost_media};
@@ -131,11 +131,14 @@ impl Archive {
         let messages_version = messages::newest_version(&self.home).unwrap_or(0);
         let directory = store::versions(&self.home);
         // The newest rules, which may have been applied since this archive was opened.
-        let (_, rules) = self.state()?.rules()?;
+        let state = self.state()?;
+        let (_, rules) = state.rules()?;
+        let watched = WatchedBy::of(&state)?;
         if let Some(facts) = known.as_ref()
             && facts.rules == rules
             // A rebuild by another process has put other tables in force.
             && Manifest::read(&self.home).as_ref() == Some(&facts.snapshot.manifest)
+            && facts.snapshot.manifest.made_from.watched == watched
             && facts.messages_version == messages_version
             && facts.directory.versions == directory
         {
@@ -293,7 +296,11 @@ fn ends(
     (from, to.unwrap_or_else(|| last.max(from)))
 }
 
-fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
+/// The day of `YYYY-MM-DD`.
+///
+/// # Errors
+/// Whatever else is written.
+pub fn parse_day(text: &str) -> Result<NaiveDate, QuestionError> {
     NaiveDate::parse_from_str(text, "%Y-%m-%d")
         .ok()
         // Years have four digits: chrono reads and writes more.

@@ -1,18 +1,22 @@
 //! Behaviours (敏感行为, semantics 8): one row for each, with what its review says now.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use chrono::NaiveDate;
 use huicun_engine::access::Scope;
+use huicun_engine::directory::Directory;
+use huicun_engine::jobs::Facts;
 use huicun_engine::jobs::behaviours::{self, BehaviourRow, Behaviours, Position};
 use huicun_engine::rules::BehaviourKind;
-use huicun_engine::state::behaviours::{Review, Reviewed, Verdict};
+use huicun_engine::state::behaviours::{LostRelation, Review, Reviewed, Verdict};
 use huicun_engine::state::rule_versions::RuleVersion;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::archive::{Archive, AsOf, now_ms};
+use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use super::page::Place;
+use super::wanted::Wanted;
 use crate::answer::{Column, ColumnKind, Table};
 
 /// What is asked.
@@ -24,6 +28,8 @@ pub struct BehaviourParams {
     pub to: Option<String>,
     /// In a conversation of one of these employees.
     pub employees: Vec<String>,
+    /// In a conversation of an employee who was then in one of these departments or below.
+    pub departments: Vec<String>,
     /// Of these kinds.
     pub kinds: Vec<String>,
     /// Hit by one of these rules.
@@ -83,6 +89,14 @@ pub struct BehaviourPage {
     pub as_of: AsOf,
 }
 
+/// What a rules file would have found.
+pub struct Backtest {
+    /// The behaviours.
+    pub page: BehaviourPage,
+    /// What of the file is allowed but most likely not meant.
+    pub warnings: Vec<String>,
+}
+
 /// Lists the behaviours of a period.
 pub async fn behaviours(
     scope: &Scope,
@@ -90,35 +104,90 @@ pub async fn behaviours(
     params: &BehaviourParams,
 ) -> Result<BehaviourPage, QuestionError> {
     check(params)?;
-    let versions = archive.state()?.rule_versions()?;
-    list(scope, archive, params, &versions).await
+    let instants = archive.instants(params.from.as_deref(), params.to.as_deref())?;
+    let after = params.cursor.as_deref().map(Place::of_token).transpose()?;
+    let facts = archive.facts().await?;
+    let zone = archive.zone();
+    // Rows are in order within a day, and days in order.
+    let from_ms = after.as_ref().map_or(instants.0, |place| Some(place.first));
+    let from_day = from_ms.map(|ms| zone.day_of(ms));
+    let to_day = instants.1.map(|ms| zone.day_of(ms - 1));
+    let is_wanted_day = |day: NaiveDate| {
+        from_day.is_none_or(|from| day >= from) && to_day.is_none_or(|to| day <= to)
+    };
+    let rows = facts.snapshot.behaviours(is_wanted_day).await?;
+    let visible = Wanted::new(scope, &facts, &[], &[]).await?;
+    let filter = Filter::new(params, &facts.directory, instants);
+    let is_kept = |row: &BehaviourRow| {
+        filter.keeps(row) && visible.keeps(&row.conversation, row.at_ms, &row.employees)
+    };
+    let (items, next) = page(archive, params, after.as_ref(), rows, is_kept)?;
+    let as_of = archive
+        .as_of_period(scope, facts.messages_version, &facts.directory, instants)
+        .await;
+    Ok(BehaviourPage { items, next, as_of })
 }
 
-/// What a rules file would have found in a period; changes nothing. Needs `all`.
+/// What a rules file would have found in a period, as if it had always been in force; writes
+/// nothing. Needs `all`.
 pub async fn backtest(
     scope: &Scope,
     archive: &Archive,
     params: &BehaviourParams,
     file: &str,
-) -> Result<BehaviourPage, QuestionError> {
+) -> Result<Backtest, QuestionError> {
     if !scope.is_all() {
         return Err(QuestionError::Forbidden(
             "testing rules needs a caller whose scope is `all`",
         ));
     }
     check(params)?;
+    let instants = archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let (_, current) = archive.state()?.rules()?;
     let rules = current
         .replaced_by(file)
         .map_err(|e| QuestionError::Parameter(format!("rules: {e}")))?;
-    // As if they had always been in force.
+    let directory = archive.directory().await?;
+    let warnings = rules.warnings(
+        |id| directory.employees.contains_key(id),
+        |id| directory.departments.contains_key(id),
+    );
     let version = RuleVersion {
         version: 0,
         applied_ms: i64::MIN,
         applied_by: None,
         rules,
     };
-    list(scope, archive, params, &[version]).await
+    // Which loss was seen when does not matter to rules that were always in force.
+    let losses = behaviours::losses_of(&directory).into_iter();
+    let losses: Vec<LostRelation> = losses
+        .map(|(userid, external_userid, added_ms)| LostRelation {
+            userid,
+            external_userid,
+            added_ms,
+            entered_ms: 0,
+        })
+        .collect();
+    let known = Behaviours::new(
+        &directory,
+        std::slice::from_ref(&version),
+        &[],
+        archive.zone(),
+    );
+    let mut rows = behaviours::read(archive.home(), &known, instants).await?;
+    known.of_relations(&losses, &mut rows);
+    rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
+    rows.dedup_by(|a, b| a.id == b.id);
+    let filter = Filter::new(params, &directory, instants);
+    let (items, next) = page(archive, params, None, rows, |row| filter.keeps(row))?;
+    let messages_version = huicun_engine::archive::messages::open(archive.home())
+        .await?
+        .map_or(0, |table| table.version());
+    let as_of = archive
+        .as_of_period(scope, messages_version, &directory, instants)
+        .await;
+    let page = BehaviourPage { items, next, as_of };
+    Ok(Backtest { page, warnings })
 }
 
 /// Reviews a behaviour that the caller may see; again at any time.
@@ -128,19 +197,117 @@ pub async fn review(
     id: &str,
     review: &Review,
 ) -> Result<(), QuestionError> {
-    let all = behaviours(scope, archive, &BehaviourParams::default()).await?;
-    let Some(item) = all.items.into_iter().find(|item| item.behaviour_id == id) else {
-        return Err(QuestionError::NotFound {
-            what: "behaviour",
-            id: id.into(),
-        });
-    };
+    let row = one(scope, archive, id)
+        .await?
+        .ok_or_else(|| not_found(id))?;
     let reviewed = Reviewed {
-        id: item.behaviour_id,
-        trigger: item.trigger,
-        at_ms: item.at_ms,
+        id: row.id,
+        trigger: row.trigger,
+        at_ms: row.at_ms,
     };
     Ok(archive.state()?.review_behaviour(&reviewed, review)?)
+}
+
+/// The reviews of a behaviour that the caller may see, the oldest first.
+pub async fn reviews(
+    scope: &Scope,
+    archive: &Archive,
+    id: &str,
+) -> Result<Vec<Review>, QuestionError> {
+    let reviews = archive.state()?.reviews_of(id)?;
+    // What was reviewed once stays told, also where rules or directory no longer make it one.
+    if scope.is_all() && !reviews.is_empty() {
+        return Ok(reviews);
+    }
+    match one(scope, archive, id).await? {
+        Some(_) => Ok(reviews),
+        None => Err(not_found(id)),
+    }
+}
+
+/// The behaviours that are reviewed as confirmed (违规属实), of all times, by time.
+pub(super) async fn confirmed(
+    archive: &Archive,
+    facts: &Facts,
+) -> Result<Vec<Reviewed>, QuestionError> {
+    let confirmed = archive.state()?.confirmed_behaviours()?;
+    let zone = archive.zone();
+    let days: BTreeSet<NaiveDate> = confirmed.iter().map(|b| zone.day_of(b.at_ms)).collect();
+    let ids: BTreeSet<&str> = confirmed.iter().map(|b| b.id.as_str()).collect();
+    let rows = facts.snapshot.behaviours_of(&ids, &days).await?;
+    let mut found: Vec<Reviewed> = rows
+        .into_values()
+        .map(|row| Reviewed {
+            id: row.id,
+            trigger: row.trigger,
+            at_ms: row.at_ms,
+        })
+        .collect();
+    found.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
+    Ok(found)
+}
+
+/// A behaviour, if there is one with that id that the caller may see.
+async fn one(
+    scope: &Scope,
+    archive: &Archive,
+    id: &str,
+) -> Result<Option<BehaviourRow>, QuestionError> {
+    let facts = archive.facts().await?;
+    let ids = BTreeSet::from([id]);
+    let mut found = facts.snapshot.behaviours_of(&ids, &BTreeSet::new()).await?;
+    let visible = Wanted::new(scope, &facts, &[], &[]).await?;
+    let is_visible =
+        |row: &BehaviourRow| visible.keeps(&row.conversation, row.at_ms, &row.employees);
+    Ok(found.remove(id).filter(is_visible))
+}
+
+fn not_found(id: &str) -> QuestionError {
+    QuestionError::NotFound {
+        what: "behaviour",
+        id: id.into(),
+    }
+}
+
+/// What of a question needs no review.
+struct Filter<'a> {
+    params: &'a BehaviourParams,
+    directory: &'a Directory,
+    departments: BTreeSet<String>,
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
+}
+
+impl<'a> Filter<'a> {
+    fn new(
+        params: &'a BehaviourParams,
+        directory: &'a Directory,
+        (from_ms, to_ms): (Option<i64>, Option<i64>),
+    ) -> Self {
+        let named = params.departments.iter();
+        Self {
+            params,
+            directory,
+            departments: named
+                .flat_map(|id| directory.departments_below(id))
+                .collect(),
+            from_ms,
+            to_ms,
+        }
+    }
+
+    fn keeps(&self, row: &BehaviourRow) -> bool {
+        let any = |wanted: &[String], of: &dyn Fn(&String) -> bool| {
+            wanted.is_empty() || wanted.iter().any(of)
+        };
+        let was_in = |id: &String| self.directory.was_in(id, &self.departments, row.at_ms);
+        self.from_ms.is_none_or(|from| row.at_ms >= from)
+            && self.to_ms.is_none_or(|to| row.at_ms < to)
+            && any(&self.params.employees, &|id| row.employees.contains(id))
+            && (self.params.departments.is_empty() || row.employees.iter().any(was_in))
+            && any(&self.params.kinds, &|kind| kind == row.kind.as_str())
+            && any(&self.params.rules, &|rule| row.rules.contains(rule))
+    }
 }
 
 fn check(params: &BehaviourParams) -> Result<(), QuestionError> {
@@ -162,70 +329,35 @@ fn check(params: &BehaviourParams) -> Result<(), QuestionError> {
     Ok(())
 }
 
-async fn list(
-    scope: &Scope,
+/// The rows of a page, which are given by time, then id; and where the next one begins.
+fn page(
     archive: &Archive,
     params: &BehaviourParams,
-    versions: &[RuleVersion],
-) -> Result<BehaviourPage, QuestionError> {
-    let (from_ms, to_ms) = archive.instants(params.from.as_deref(), params.to.as_deref())?;
-    let after = params.cursor.as_deref().map(Place::of_token).transpose()?;
-    let (state, directory) = (archive.state()?, archive.directory().await?);
-    let rescans = state.rescans()?;
-    // A loss that nobody noted enters now.
-    state.note_losses(&behaviours::losses_of(&directory), now_ms())?;
-    let (losses, reviews) = (state.losses()?, state.behaviour_reviews()?);
-    let known = Behaviours::new(&directory, versions, &rescans, archive.zone());
-    let mut rows = behaviours::read(archive.home(), &known, (from_ms, to_ms)).await?;
-    known.of_relations(&losses, &mut rows);
-    rows.retain(|row| {
-        from_ms.is_none_or(|from| row.at_ms >= from) && to_ms.is_none_or(|to| row.at_ms < to)
-    });
-    rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
-    rows.dedup_by(|a, b| a.id == b.id);
-    let (mut items, mut next, mut last) = (Vec::new(), None, None);
+    after: Option<&Place>,
+    rows: Vec<BehaviourRow>,
+    is_kept: impl Fn(&BehaviourRow) -> bool,
+) -> Result<(Vec<BehaviourItem>, Option<String>), QuestionError> {
+    let reviews: HashMap<String, Vec<Review>> = archive.state()?.behaviour_reviews()?;
+    let (mut items, mut last) = (Vec::new(), None);
     for row in rows {
-        let place = Place {
-            first: row.at_ms,
-            second: 0,
-            text: row.id.clone(),
-        };
-        let is_past = after
-            .as_ref()
-            .is_some_and(|after| (row.at_ms, &row.id) <= (after.first, &after.text));
+        let is_past = after.is_some_and(|after| (row.at_ms, &row.id) <= (after.first, &after.text));
         let review = reviews.get(&row.id).and_then(|all| all.last());
-        if is_past || !is_visible(scope, &row) || !is_wanted(params, &row, review) {
+        let word = word_of(review);
+        let is_of_review = params.reviews.is_empty() || params.reviews.iter().any(|r| r == word);
+        if is_past || !is_of_review || !is_kept(&row) {
             continue;
         }
         if params.limit != 0 && items.len() == params.limit {
-            next = last.as_ref().map(Place::to_token);
-            break;
+            return Ok((items, last.as_ref().map(Place::to_token)));
         }
-        last = Some(place);
+        last = Some(Place {
+            first: row.at_ms,
+            second: 0,
+            text: row.id.clone(),
+        });
         items.push(item(archive, row, review));
     }
-    let messages_version = huicun_engine::archive::messages::open(archive.home())
-        .await?
-        .map_or(0, |table| table.version());
-    Ok(BehaviourPage {
-        items,
-        next,
-        as_of: archive.as_of(messages_version, &directory),
-    })
-}
-
-fn is_visible(scope: &Scope, row: &BehaviourRow) -> bool {
-    scope.is_all() || row.employees.iter().any(|id| scope.sees_employee(id))
-}
-
-fn is_wanted(params: &BehaviourParams, row: &BehaviourRow, review: Option<&Review>) -> bool {
-    let any = |wanted: &[String], of: &dyn Fn(&String) -> bool| {
-        wanted.is_empty() || wanted.iter().any(of)
-    };
-    any(&params.employees, &|id| row.employees.contains(id))
-        && any(&params.kinds, &|kind| kind == row.kind.as_str())
-        && any(&params.rules, &|rule| row.rules.contains(rule))
-        && any(&params.reviews, &|word| word == word_of(review))
+    Ok((items, None))
 }
 
 fn word_of(review: Option<&Review>) -> &'static str {

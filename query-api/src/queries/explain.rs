@@ -128,7 +128,8 @@ pub async fn explain(
     };
     let facts = Arc::clone(&asked.facts);
     let (asker, wanted) = (scope.clone(), metric.clone());
-    let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
+    let confirmed = super::behaviours::confirmed(archive, &asked.facts).await?;
+    let zone = archive.zone();
     let opened = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,

@@ -162,7 +162,8 @@ pub async fn report(
     check_size(&asked)?;
     let per = asked.per;
     let (asker, picked, progress) = (scope.clone(), metrics.clone(), params.progress.clone());
-    let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
+    let confirmed = super::behaviours::confirmed(archive, &asked.facts).await?;
+    let zone = archive.zone();
     let counted = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,

@@ -1,12 +1,15 @@
 //! Read-only SQL. For callers who may see everything only: a filtered view leaks hidden rows
 //! through predicates that fail, so a narrower scope is refused rather than half enforced.
 
+use std::time::Duration;
+
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use huicun_engine::access::Scope;
+use huicun_engine::jobs::columns;
 use huicun_engine::jobs::derive::sql as derived;
-use huicun_engine::tables;
+use huicun_engine::tables::{self, Budget};
 use huicun_semantics::time::Zone;
 use serde_json::Value;
 
@@ -14,15 +17,23 @@ use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use crate::answer::{Column, ColumnKind, Table};
 
-/// Bytes of an answer over HTTP, as Arrow holds it; its JSON takes several times as much.
-pub const HTTP_BYTES_MAX: usize = 128 << 20;
+/// Time of a statement where nobody says otherwise.
+pub const TIME_MAX: Duration = Duration::from_secs(60);
 
-/// Runs one SELECT whose answer takes at most `bytes_max` in memory.
+/// What an answer over HTTP may take.
+pub const HTTP_BUDGET: Budget = Budget {
+    // As Arrow holds it; its JSON takes several times as much.
+    bytes_max: 128 << 20,
+    rows_max: Some(1_000_000),
+    time_max: Some(TIME_MAX),
+};
+
+/// Runs one SELECT within a budget. Bringing the tables forward takes none of its time.
 pub async fn sql(
     scope: &Scope,
     archive: &Archive,
     statement: &str,
-    bytes_max: usize,
+    budget: Budget,
 ) -> Result<(Table, AsOf), QuestionError> {
     if !scope.is_all() {
         return Err(QuestionError::Forbidden(
@@ -35,9 +46,14 @@ pub async fn sql(
     let ctx = tables.session().await?;
     // Who asks for messages only does not wait for figures.
     if asked.iter().any(|name| derived::is_derived(name)) {
-        archive.facts().await?.snapshot.register(&ctx).await?;
+        let facts = archive.facts().await?;
+        let reviews = archive.state()?.behaviour_reviews()?;
+        facts.snapshot.register(&ctx, &reviews).await?;
     }
-    let (schema, batches) = tables::query(&ctx, statement, bytes_max).await?;
+    if asked.iter().any(|name| name == columns::TABLE) {
+        columns::register(&ctx).await?;
+    }
+    let (schema, batches) = tables::query(&ctx, statement, budget).await?;
     let columns = schema
         .fields()
         .iter()

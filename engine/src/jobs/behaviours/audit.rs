@@ -57,34 +57,40 @@ impl Audit {
         section.is_some_and(|section| section.settings.watches(side))
     }
 
-    /// Whether the message is such a behaviour, and where words stand; no places of the others.
-    pub fn finds(
+    /// Where its words stand in a message; none where it sees neither words nor anything else.
+    pub fn sees(&self, message: &Watched<'_>) -> Option<Vec<Position>> {
+        let is_enabled = |kind| self.sections.contains_key(&kind);
+        let mut positions = Vec::new();
+        if is_enabled(BehaviourKind::SensitiveWord) {
+            let hits = self.words.hits(message.text).into_iter();
+            positions.extend(hits.map(|hit| Position {
+                rule: self.rules[hit.rule].name.clone(),
+                word: self.rules[hit.rule].words[hit.word].clone(),
+                start: hit.start,
+                end: hit.end,
+            }));
+        }
+        let is_more = (is_enabled(BehaviourKind::RedPacket) && is_red_packet(message.msgtype))
+            || (is_enabled(BehaviourKind::Card) && is_card(message.msgtype));
+        (is_more || !positions.is_empty()).then_some(positions)
+    }
+
+    /// Whether a message of that type with those words is such a behaviour, and where words stand;
+    /// no places of the others.
+    pub fn finds<'p>(
         &self,
         kind: BehaviourKind,
-        message: &Watched<'_>,
+        msgtype: &str,
+        positions: &'p [Position],
         side: Side,
-    ) -> Option<Vec<Position>> {
+    ) -> Option<&'p [Position]> {
         if !self.watches(kind, side) {
             return None;
         }
         match kind {
-            BehaviourKind::RedPacket => {
-                matches!(message.msgtype, "redpacket" | "external_redpacket").then(Vec::new)
-            }
-            BehaviourKind::Card => (message.msgtype == "card").then(Vec::new),
-            BehaviourKind::SensitiveWord => {
-                let hits = self.words.hits(message.text);
-                let positions: Vec<Position> = hits
-                    .into_iter()
-                    .map(|hit| Position {
-                        rule: self.rules[hit.rule].name.clone(),
-                        word: self.rules[hit.rule].words[hit.word].clone(),
-                        start: hit.start,
-                        end: hit.end,
-                    })
-                    .collect();
-                (!positions.is_empty()).then_some(positions)
-            }
+            BehaviourKind::RedPacket => is_red_packet(msgtype).then_some(&[]),
+            BehaviourKind::Card => is_card(msgtype).then_some(&[]),
+            BehaviourKind::SensitiveWord => (!positions.is_empty()).then_some(positions),
             BehaviourKind::FriendDeleted => None,
         }
     }
@@ -109,4 +115,12 @@ impl Audit {
                 || directory.was_in(id, &section.departments, at_ms)
         })
     }
+}
+
+fn is_red_packet(msgtype: &str) -> bool {
+    matches!(msgtype, "redpacket" | "external_redpacket")
+}
+
+fn is_card(msgtype: &str) -> bool {
+    msgtype == "card"
 }

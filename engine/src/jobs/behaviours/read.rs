@@ -1,7 +1,9 @@
-//! Reads the messages and finds the behaviours in them: today on asking, over all messages of the
-//! days that are asked for; only what was found is held in memory.
+//! Messages as behaviours look at them, read from a batch; and a reading of all messages of some
+//! days for rules that are only tried (`behaviours backtest`). Only what was found is held.
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{
+    ArrayRef, AsArray, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{col, lit};
@@ -23,7 +25,8 @@ pub enum BehavioursError {
     Read(#[from] DataFusionError),
 }
 
-const COLUMNS: [&str; 9] = [
+/// The columns that [`Messages`] needs.
+pub const COLUMNS: [&str; 9] = [
     "msgid",
     "action",
     "msgtype",
@@ -75,41 +78,89 @@ fn scan(
     behaviours: &Behaviours<'_>,
     out: &mut Vec<BehaviourRow>,
 ) -> Result<(), DataFusionError> {
-    let text = |name: &str| -> Result<StringArray, DataFusionError> {
-        Ok(cast(batch, name, &DataType::Utf8)?
-            .as_string::<i32>()
-            .clone())
-    };
-    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let instant = |name: &str| cast(batch, name, &utc);
-    let (at, pulled) = (instant("msgtime")?, instant("pulled_at")?);
-    let ms =
-        |array: &ArrayRef, row| array.as_primitive::<TimestampMicrosecondType>().value(row) / 1000;
-    let (msgid, action, msgtype) = (text("msgid")?, text("action")?, text("msgtype")?);
-    let (from, room, body) = (text("from_id")?, text("room_id")?, text("text")?);
-    let list = DataType::new_list(DataType::Utf8, true);
-    let to = cast(batch, "to_ids", &list)?;
-    let to = to.as_list::<i32>();
-    let receivers: &StringArray = to.values().as_string();
-    let mut of_message = Vec::new();
+    let messages = Messages::of(batch)?;
+    let mut to = Vec::new();
     for row in 0..batch.num_rows() {
-        of_message.clear();
-        let range = to.value_offsets()[row] as usize..to.value_offsets()[row + 1] as usize;
-        of_message.extend(range.map(|place| receivers.value(place)));
-        let message = Watched {
-            msgid: msgid.value(row),
-            action: action.value(row),
-            msgtype: msgtype.value(row),
-            at_ms: ms(&at, row),
-            pulled_ms: ms(&pulled, row),
-            from: from.value(row),
-            to: &of_message,
-            room: room.value(row),
-            text: body.value(row),
-        };
-        behaviours.of_message(&message, out);
+        to.clear();
+        messages.receivers(row, &mut to);
+        behaviours.of_message(&messages.get(row, &to), out);
     }
     Ok(())
+}
+
+/// The messages of a batch.
+pub struct Messages {
+    msgid: StringArray,
+    action: StringArray,
+    msgtype: StringArray,
+    at: TimestampMicrosecondArray,
+    pulled: TimestampMicrosecondArray,
+    from: StringArray,
+    room: StringArray,
+    text: StringArray,
+    to: ListArray,
+    receivers: StringArray,
+}
+
+impl Messages {
+    /// Takes a batch that has [`COLUMNS`], and maybe more.
+    ///
+    /// # Errors
+    /// A column that is missing or of another type.
+    pub fn of(batch: &RecordBatch) -> Result<Self, DataFusionError> {
+        let text = |name: &str| -> Result<StringArray, DataFusionError> {
+            Ok(cast(batch, name, &DataType::Utf8)?
+                .as_string::<i32>()
+                .clone())
+        };
+        let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let instant = |name: &str| -> Result<TimestampMicrosecondArray, DataFusionError> {
+            Ok(cast(batch, name, &utc)?
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone())
+        };
+        let to = cast(batch, "to_ids", &DataType::new_list(DataType::Utf8, true))?;
+        let to = to.as_list::<i32>().clone();
+        Ok(Self {
+            msgid: text("msgid")?,
+            action: text("action")?,
+            msgtype: text("msgtype")?,
+            at: instant("msgtime")?,
+            pulled: instant("pulled_at")?,
+            from: text("from_id")?,
+            room: text("room_id")?,
+            text: text("text")?,
+            receivers: to.values().as_string::<i32>().clone(),
+            to,
+        })
+    }
+
+    /// Appends the receivers of a row.
+    pub fn receivers<'a>(&'a self, row: usize, to: &mut Vec<&'a str>) {
+        let ends = self.to.value_offsets();
+        let range = ends[row] as usize..ends[row + 1] as usize;
+        to.extend(range.map(|place| self.receivers.value(place)));
+    }
+
+    /// When a row was archived, UTC milliseconds.
+    pub fn pulled_ms(&self, row: usize) -> i64 {
+        self.pulled.value(row) / 1000
+    }
+
+    /// A row, with its [`Messages::receivers`].
+    pub fn get<'a>(&'a self, row: usize, to: &'a [&'a str]) -> Watched<'a> {
+        Watched {
+            msgid: self.msgid.value(row),
+            action: self.action.value(row),
+            msgtype: self.msgtype.value(row),
+            at_ms: self.at.value(row) / 1000,
+            pulled_ms: self.pulled_ms(row),
+            from: self.from.value(row),
+            to,
+            room: self.room.value(row),
+            text: self.text.value(row),
+        }
+    }
 }
 
 fn cast(batch: &RecordBatch, name: &str, kind: &DataType) -> Result<ArrayRef, DataFusionError> {

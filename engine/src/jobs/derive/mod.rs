@@ -1,5 +1,5 @@
 //! The derivation (派生): messages, directory and rules in; dialogues, activity, calls, timers,
-//! timeouts and conversations out, as tables that reports read.
+//! timeouts, conversations and behaviours out, as tables that reports and lists read.
 //!
 //! Promised:
 //! - what is brought forward step by step is what is derived from nothing, row by row;
@@ -16,12 +16,15 @@ pub mod load;
 mod message;
 mod output;
 mod read;
+mod recorded;
 mod rule;
 pub mod schema;
+pub mod sighting;
 pub mod sql;
 pub mod store;
 mod timeouts;
 mod touch;
+pub mod watched;
 mod work;
 mod world;
 
@@ -34,10 +37,13 @@ use std::time::Duration;
 use crate::archive::{Home, HomeError, TableError};
 use crate::directory::Directory;
 use crate::rules::Rules;
+use crate::state::{State, StateError};
 use crate::tables;
 
 use rule::Compiled;
+pub use store::WatchedBy;
 use store::{MadeFrom, Manifest};
+use watched::Inputs;
 
 /// Messages that are worked on at a time.
 pub const STRETCH_ROWS: u64 = 1_000_000;
@@ -59,6 +65,9 @@ pub enum DeriveError {
     /// Rows could not be put together.
     #[error("cannot put rows together: {0}")]
     Rows(#[from] arrow::error::ArrowError),
+    /// The state could not be read, or losses not be noted in it.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The rules name a zone that is none.
     #[error(transparent)]
     Zone(#[from] huicun_semantics::time::UnknownZone),
@@ -122,6 +131,8 @@ pub struct Derivation {
     pub n_conversations: u64,
     /// Messages that were read for it.
     pub n_messages: u64,
+    /// Messages that were scanned for behaviours.
+    pub n_scanned: u64,
 }
 
 /// Brings the derived tables up to the newest messages, directory and `rules`. Computes for long:
@@ -149,17 +160,29 @@ pub async fn rebuild(
     derive(home, rules, watch, true).await
 }
 
-/// Whether the tables in force were made from the newest messages, directory and `rules`.
-pub async fn is_current(home: &Home, rules: &Rules) -> Result<Option<Manifest>, DeriveError> {
+/// Whether the tables in force were made from the newest messages, directory, `rules` and what the
+/// state says of behaviours.
+pub async fn is_current(
+    home: &Home,
+    rules: &Rules,
+    state: &State,
+) -> Result<Option<Manifest>, DeriveError> {
     let Some(manifest) = Manifest::read(home) else {
         return Ok(None);
     };
     let messages = crate::archive::messages::identity(home).await?;
     let (messages_id, messages_version) = messages.unwrap_or_default();
     let newest = MadeFrom {
+<<<<<<< HEAD
         messages_id,
         messages_version,
         directory: versions_of(crate::directory::store::versions(home)),
+=======
+        messages_id: messages.as_ref().map_or(String::new(), |t| t.id().into()),
+        messages_version: messages.as_ref().map_or(0, |t| t.version()),
+        directory: versions_of(crate::directory::store::versions(home).await?),
+        watched: WatchedBy::of(state)?,
+>>>>>>> behav
         ..hashes(rules)?
     };
     Ok((manifest.made_from == newest).then_some(manifest))
@@ -176,18 +199,33 @@ async fn derive(
     let _lock = tokio::task::spawn_blocking(lock)
         .await
         .map_err(DeriveError::other)??;
+<<<<<<< HEAD
     let (tables, directory) =
         futures::try_join!(tables::open_messages(home), Directory::load(home))?;
+=======
+    let tables = tables::open(home).await?;
+    let directory = Directory::load(home).await?;
+    let state = State::open(&home.state())?;
+    let known = Manifest::read(home).filter(|_| !is_forced);
+    let directory_versions = versions_of(directory.versions.clone());
+    let is_of = |versions: &BTreeMap<String, u64>| versions.get("relations").copied();
+    let noted = known
+        .as_ref()
+        .map(|known| is_of(&known.made_from.directory));
+    if noted != Some(is_of(&directory_versions)) {
+        watched::note_losses(&state, &directory)?;
+    }
+>>>>>>> behav
     let made_from = MadeFrom {
         messages_id: tables
             .messages
             .as_ref()
             .map_or(String::new(), |t| t.id().into()),
         messages_version: tables.messages_version(),
-        directory: versions_of(directory.versions.clone()),
+        directory: directory_versions,
+        watched: WatchedBy::of(&state)?,
         ..hashes(rules)?
     };
-    let known = Manifest::read(home).filter(|_| !is_forced);
     if let Some(known) = &known
         && known.made_from == made_from
     {
@@ -201,7 +239,9 @@ async fn derive(
         tables: &tables,
         ctx: tables.session().await?,
         watch,
+        watched: Inputs::read(&state)?,
     };
+    drop(state);
     let step = known.filter(|known| is_step(&known.made_from, &made_from));
     if let Some(known) = step
         && let Some(done) = touch::step(&work, known, made_from.clone()).await?

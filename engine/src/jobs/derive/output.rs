@@ -434,19 +434,23 @@ pub fn conversations(at: &Context<'_>) -> Result<RecordBatch, ArrowError> {
     )
 }
 
-fn batch(table: &Derived, columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
+/// A table's columns as its batch.
+pub fn batch(table: &Derived, columns: Vec<ArrayRef>) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(table.schema(), columns)
 }
 
-fn instants() -> TimestampMicrosecondBuilder {
+/// Instants, UTC microseconds.
+pub fn instants() -> TimestampMicrosecondBuilder {
     TimestampMicrosecondBuilder::new().with_timezone("UTC")
 }
 
-fn texts() -> ListBuilder<StringBuilder> {
+/// Lists of texts.
+pub fn texts() -> ListBuilder<StringBuilder> {
     ListBuilder::new(StringBuilder::new()).with_field(element(DataType::Utf8))
 }
 
-fn integers() -> ListBuilder<Int64Builder> {
+/// Lists of whole numbers.
+pub fn integers() -> ListBuilder<Int64Builder> {
     ListBuilder::new(Int64Builder::new()).with_field(element(DataType::Int64))
 }
 

@@ -93,7 +93,8 @@ impl Reader<'_> {
         Ok(Some(found))
     }
 
-    async fn frame(&self, stretches: &[Stretch]) -> Result<DataFrame, DataFusionError> {
+    /// All readable messages of some stretches.
+    pub async fn frame(&self, stretches: &[Stretch]) -> Result<DataFrame, DataFusionError> {
         let mut frame = self
             .ctx
             .table("messages")

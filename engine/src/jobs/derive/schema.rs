@@ -75,7 +75,13 @@ impl Derived {
             schema: self.schema(),
             partition: self.day_of.map(|_| "day"),
             statistics: &[],
-            unique: &["dialogue_id", "message_id", "messages", "answer_id"],
+            unique: &[
+                "dialogue_id",
+                "message_id",
+                "messages",
+                "answer_id",
+                "behaviour_id",
+            ],
             comment: self.comment,
         }
     }
@@ -113,7 +119,7 @@ const CUSTOMER: Column = (
     "the customer of a single chat (客户)",
 );
 
-/// All derived tables that come from messages alone, in the order in which they are written.
+/// All derived tables, in the order in which they are written.
 pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
     vec![
         Derived {
@@ -211,7 +217,7 @@ pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
                     "own_at",
                     Instants,
                     SURE,
-                    "those of messages_own where these are not all of them, else empty",
+                    "those of `messages_own` where these are not all of them, else empty",
                 ),
             ],
         },
@@ -347,8 +353,100 @@ pub static TABLES: LazyLock<Vec<Derived>> = LazyLock::new(|| {
                 ),
             ],
         },
+        Derived {
+            name: SIGHTINGS,
+            comment: "messages in which a version of the rules saw something, whoever sent them (命中)",
+            day_of: Some("at"),
+            order: &["at", "message_id", "rules_version"],
+            columns: SIGHTING_COLUMNS,
+        },
+        Derived {
+            name: BEHAVIOURS,
+            comment: "behaviours (敏感行为) that the rules recorded, without their reviews",
+            day_of: Some("at"),
+            order: &["at", "behaviour_id"],
+            columns: BEHAVIOUR_COLUMNS,
+        },
     ]
 });
+
+const HIT_RULES: Column = (
+    "hit_rules",
+    Texts,
+    SURE,
+    "of each place with a word: its rule",
+);
+const HIT_WORDS: Column = ("hit_words", Texts, SURE, "the word");
+const HIT_FROM: Column = (
+    "hit_from",
+    Integers,
+    SURE,
+    "its first character in the text, in Unicode scalar values",
+);
+const HIT_TO: Column = ("hit_to", Integers, SURE, "behind its last one");
+
+const SIGHTING_COLUMNS: &[Column] = &[
+    ("day", Day, SURE, "the day on which it was sent"),
+    ("at", Instant, SURE, "when it was sent"),
+    ("message_id", Text, SURE, "its msgid"),
+    ("message_type", Text, SURE, "its msgtype"),
+    ("from_id", Text, SURE, "who sent it"),
+    ("to_ids", Texts, SURE, "to whom"),
+    ("room_id", Text, SURE, "the room, empty for none"),
+    (
+        "rules_version",
+        Integer,
+        SURE,
+        "the version of the rules that saw something",
+    ),
+    HIT_RULES,
+    HIT_WORDS,
+    HIT_FROM,
+    HIT_TO,
+];
+
+const BEHAVIOUR_COLUMNS: &[Column] = &[
+    ("day", Day, SURE, "the day on which it happened"),
+    ("behaviour_id", Text, SURE, "stable and unique"),
+    (
+        "kind",
+        Text,
+        SURE,
+        "red_packet, card, sensitive_word, friend_deleted (行为)",
+    ),
+    (
+        "message_id",
+        Text,
+        NULL,
+        "the message; none of a deleted friend",
+    ),
+    ("at", Instant, SURE, "when it happened (触发时间)"),
+    ("triggered_by", Text, SURE, "who did it (触发人)"),
+    ("side", Text, SURE, "employee or customer: his side"),
+    CONVERSATION,
+    (
+        "employees",
+        Texts,
+        SURE,
+        "who takes part: employees of the pair, or of the room then",
+    ),
+    (
+        "rules",
+        Texts,
+        SURE,
+        "the word rules that were hit, each once (命中规则)",
+    ),
+    (
+        "words",
+        Texts,
+        SURE,
+        "the words that were hit, each once (命中词)",
+    ),
+    HIT_RULES,
+    HIT_WORDS,
+    HIT_FROM,
+    HIT_TO,
+];
 
 const TIMER_COLUMNS: &[Column] = &[
     ("day", Day, SURE, "the day on which it ended"),
@@ -404,6 +502,10 @@ pub const WAITING: &str = "waiting";
 pub const TIMEOUTS: &str = "timeouts";
 /// See [`DIALOGUES`].
 pub const CONVERSATIONS: &str = "conversations";
+/// See [`DIALOGUES`].
+pub const SIGHTINGS: &str = "sightings";
+/// See [`DIALOGUES`].
+pub const BEHAVIOURS: &str = "behaviours";
 
 /// The table called `name`.
 ///

@@ -1,14 +1,22 @@
-//! The derived tables in SQL: as they are, and two views of them.
+//! The derived tables in SQL: as they are, with views of them; behaviours beside their reviews, which
+//! are the state's.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use datafusion::catalog::TableProvider;
+use datafusion::common::JoinType;
+use datafusion::datasource::MemTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionContext, col, lit, when};
 
 use super::load::Snapshot;
+use super::output::instants;
 use super::schema;
 use crate::archive::TableError;
+use crate::state::behaviours::Review;
 
 /// Under this name SQL sees all timeouts, those too that will come if nobody answers.
 pub const TIMEOUTS_AND_COMING: &str = "timeouts_and_coming";
@@ -32,42 +40,145 @@ const TIMEOUTS: &str = "SELECT * EXCEPT (level, level_at, n), n AS level, \
     WHEN level_at[3] <= now() THEN 3 WHEN level_at[2] <= now() THEN 2 ELSE 1 END AS n \
     FROM timeouts_and_coming WHERE fired_at <= now())";
 
+/// All reviews of behaviours, the oldest first.
+pub const BEHAVIOUR_REVIEWS: &str = "behaviour_reviews";
+
 /// Whether SQL knows a derived table or view by that name.
 pub fn is_derived(name: &str) -> bool {
     name == TIMEOUTS_AND_COMING
+        || name == BEHAVIOUR_REVIEWS
         || schema::TABLES.iter().any(|table| table.name == name)
         || VIEWS.iter().any(|(view, ..)| *view == name)
 }
+
+/// Reviews by behaviour, the oldest of each first.
+pub type Reviews = HashMap<String, Vec<Review>>;
 
 impl Snapshot {
     /// Lets a session see the derived tables and the views.
     ///
     /// # Errors
     /// A table that cannot be opened.
-    pub async fn register(&self, ctx: &SessionContext) -> Result<(), TableError> {
+    pub async fn register(
+        &self,
+        ctx: &SessionContext,
+        reviews: &Reviews,
+    ) -> Result<(), TableError> {
+        let mut providers: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
         for spec in schema::TABLES.iter() {
-            let name = match spec.name {
-                schema::TIMEOUTS => TIMEOUTS_AND_COMING,
-                other => other,
-            };
-            let provider: Arc<dyn datafusion::catalog::TableProvider> = match self.table(spec.name)
-            {
-                Some(table) => {
-                    table.register(&ctx.state());
-                    table.provider().await?
-                }
-                None => Arc::new(EmptyTable::new(spec.schema())),
-            };
-            ctx.register_table(name, provider)
-                .map_err(|e| failed(spec.name, e))?;
+            if let Some(table) = self.table(spec.name) {
+                table.register(&ctx.state());
+                providers.insert(spec.name, table.provider().await?);
+            }
         }
-        for (name, _, select) in VIEWS {
-            let view = ctx.sql(select).await.map_err(|e| failed(name, e))?;
-            ctx.register_table(name, view.into_view())
-                .map_err(|e| failed(name, e))?;
-        }
-        Ok(())
+        register(ctx, &providers, reviews).await
     }
+}
+
+/// Lets a session see the derived tables and the views without any rows.
+///
+/// # Errors
+/// A name that is taken.
+pub async fn register_empty(ctx: &SessionContext) -> Result<(), TableError> {
+    register(ctx, &HashMap::new(), &Reviews::new()).await
+}
+
+async fn register(
+    ctx: &SessionContext,
+    providers: &HashMap<&str, Arc<dyn TableProvider>>,
+    reviews: &Reviews,
+) -> Result<(), TableError> {
+    for spec in schema::TABLES.iter() {
+        let provider = match providers.get(spec.name) {
+            Some(provider) => Arc::clone(provider),
+            None => Arc::new(EmptyTable::new(spec.schema())),
+        };
+        let (name, provider) = match spec.name {
+            schema::TIMEOUTS => (TIMEOUTS_AND_COMING, provider),
+            schema::BEHAVIOURS => {
+                let reviewed = with_reviews(ctx, provider, reviews);
+                (spec.name, reviewed.map_err(|e| failed(spec.name, e))?)
+            }
+            other => (other, provider),
+        };
+        ctx.register_table(name, provider)
+            .map_err(|e| failed(spec.name, e))?;
+    }
+    let all = reviews_table(reviews, ReviewRows::All);
+    all.and_then(|all| ctx.register_table(BEHAVIOUR_REVIEWS, all))
+        .map_err(|e| failed(BEHAVIOUR_REVIEWS, e))?;
+    for (name, _, select) in VIEWS {
+        let view = ctx.sql(select).await.map_err(|e| failed(name, e))?;
+        ctx.register_table(name, view.into_view())
+            .map_err(|e| failed(name, e))?;
+    }
+    Ok(())
+}
+
+/// Behaviours beside what their last review says.
+fn with_reviews(
+    ctx: &SessionContext,
+    behaviours: Arc<dyn TableProvider>,
+    reviews: &Reviews,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let last = ctx
+        .read_table(reviews_table(reviews, ReviewRows::Last)?)?
+        .with_column_renamed("behaviour_id", "reviewed_id")?;
+    let word = when(col("review").is_null(), lit("unreviewed")).otherwise(col("review"))?;
+    let joined = ctx
+        .read_table(behaviours)?
+        .join(
+            last,
+            JoinType::Left,
+            &["behaviour_id"],
+            &["reviewed_id"],
+            None,
+        )?
+        .with_column("review", word)?
+        .drop_columns(&["reviewed_id"])?;
+    Ok(joined.into_view())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ReviewRows {
+    All,
+    Last,
+}
+
+/// Reviews as a table in memory: people make them by hand, so they are few.
+fn reviews_table(
+    reviews: &Reviews,
+    wanted: ReviewRows,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let mut ids: Vec<&String> = reviews.keys().collect();
+    ids.sort_unstable();
+    let (mut id, mut review) = (StringBuilder::new(), StringBuilder::new());
+    let (mut reviewer, mut at) = (StringBuilder::new(), instants());
+    let mut remark = StringBuilder::new();
+    for of in ids {
+        let all = reviews[of].as_slice();
+        let skipped = match wanted {
+            ReviewRows::All => 0,
+            ReviewRows::Last => all.len().saturating_sub(1),
+        };
+        for one in &all[skipped..] {
+            id.append_value(of);
+            review.append_value(one.verdict.as_str());
+            reviewer.append_value(&one.reviewer);
+            at.append_value(one.at_ms * 1000);
+            remark.append_option(one.remark.as_deref());
+        }
+    }
+    let columns: [(&str, ArrayRef, bool); 5] = [
+        ("behaviour_id", Arc::new(id.finish()), false),
+        ("review", Arc::new(review.finish()), false),
+        ("reviewer", Arc::new(reviewer.finish()), false),
+        ("reviewed_at", Arc::new(at.finish()), false),
+        ("remark", Arc::new(remark.finish()), true),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns)?;
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    Ok(Arc::new(table))
 }
 
 fn failed(table: &str, source: DataFusionError) -> TableError {

@@ -18,7 +18,7 @@ use crate::archive::{CommitNote, Home, Table, seal};
 
 const FILE: &str = "current.json";
 /// Raised when rows would be derived otherwise, or tables look otherwise: older ones are left.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// What tables were made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,26 @@ pub struct MadeFrom {
     pub timeout_rules: String,
     /// Versions of the directory's tables.
     pub directory: BTreeMap<String, u64>,
+    /// What behaviours follow.
+    pub watched: WatchedBy,
+}
+
+/// What of the state decides about behaviours: versions of the rules, rescans, and losses of
+/// relations. All of them only ever grow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedBy {
+    /// How many versions of the rules there are.
+    pub n_versions: usize,
+    /// Hash of their numbers and instants.
+    pub versions: String,
+    /// How many rescans were asked for.
+    pub n_rescans: usize,
+    /// Hash of them.
+    pub rescans: String,
+    /// How many losses of relations are known.
+    pub n_losses: i64,
+    /// When the last of them entered, UTC milliseconds.
+    pub last_loss_ms: i64,
 }
 
 /// The derived tables in force.
@@ -45,6 +65,9 @@ pub struct Manifest {
     pub made_from: MadeFrom,
     /// Version of each table.
     pub tables: BTreeMap<String, u64>,
+    /// The last instant at which a message of `messages` was archived, UTC milliseconds: rules
+    /// applied later do not reach what is there.
+    pub archived_until_ms: i64,
 }
 
 impl Manifest {
@@ -55,6 +78,7 @@ impl Manifest {
             generation,
             made_from,
             tables: BTreeMap::new(),
+            archived_until_ms: i64::MIN,
         }
     }
 

@@ -11,6 +11,7 @@ use super::load::Snapshot;
 use super::*;
 use crate::archive::{MessageRow, MessageWriter, Status};
 use crate::directory::{feed, schema as tables_of_directory, store as directory_store};
+use crate::jobs::behaviours::{self, Behaviours};
 
 /// Monday 2024-09-30 23:00 in Shanghai: the first night lies within reach of every company.
 const BEGIN_MS: i64 = 1_727_708_400_000;
@@ -63,7 +64,26 @@ enum Change {
     TimerFrom,
     /// Only the reply rules change.
     Levels,
+    /// One of [`WATCHES`] is applied so many minutes after the beginning, among the messages.
+    Watched(usize, u32),
+    /// The rules in force are applied to some days: from, how many, asked how many minutes in.
+    Rescan(u8, u8, u32),
+    /// e1 and wm1 part.
+    Lost,
 }
+
+/// Rules about behaviours that follow each other.
+const WATCHES: [&str; 3] = [
+    "[[sensitive.rule]]\nname = \"钱\"\nwords = \"多少，在吗\"\nenabled = true\n\
+     [behaviour.sensitive_word]\nenabled = true\naudited = [\"employee\", \"customer\"]\n\
+     [behaviour.card]\nenabled = true\nemployees = [\"e1\"]\n\
+     [behaviour.friend_deleted]\nenabled = true\naudited = [\"customer\"]\n",
+    "[[sensitive.rule]]\nname = \"谢\"\nwords = \"谢谢\"\nenabled = true\n\
+     [behaviour.sensitive_word]\nenabled = true\naudited = [\"customer\"]\ndepartments = [\"d\"]\n\
+     [behaviour.card]\nenabled = true\naudited = [\"employee\", \"customer\"]\n",
+    "[behaviour.sensitive_word]\nenabled = false\n[behaviour.card]\nenabled = false\n\
+     [behaviour.friend_deleted]\nenabled = false\n",
+];
 
 fn said() -> impl Strategy<Value = Said> {
     let minutes = prop_oneof![
@@ -104,6 +124,9 @@ fn change() -> impl Strategy<Value = Change> {
         1 => Just(Change::Responsible),
         1 => Just(Change::TimerFrom),
         1 => Just(Change::Levels),
+        3 => (0..WATCHES.len(), 0u32..3000).prop_map(|(which, at)| Change::Watched(which, at)),
+        2 => (0u8..4, 0u8..3, 0u32..3000).prop_map(|(day, n, at)| Change::Rescan(day, n, at)),
+        1 => Just(Change::Lost),
     ]
 }
 
@@ -118,7 +141,7 @@ fn rows(said: &[Said], is_late: &[bool]) -> Vec<(bool, MessageRow)> {
             msgid: format!("m{nth}"),
             publickey_ver: None,
             action: if one.is_recall { "recall" } else { "send" }.into(),
-            msgtype: "text".into(),
+            msgtype: if nth % 5 == 4 { "card" } else { "text" }.into(),
             msgtime_ms: at_ms,
             pulled_at_ms: at_ms,
             from_id: PEOPLE[one.from].into(),
@@ -171,6 +194,21 @@ async fn all(home: &Home, manifest: Manifest) -> Vec<(&'static str, RecordBatch)
     found
 }
 
+/// All behaviours as they are found by looking at every message.
+async fn found_afresh(home: &Home, zone: Zone) -> RecordBatch {
+    let directory = Directory::load(home).await.unwrap();
+    let state = State::open(&home.state()).unwrap();
+    let (versions, rescans) = (state.rule_versions().unwrap(), state.rescans().unwrap());
+    let known = Behaviours::new(&directory, &versions, &rescans, zone);
+    let mut rows = behaviours::read(home, &known, (None, None)).await.unwrap();
+    known.of_relations(&state.losses().unwrap(), &mut rows);
+    rows.sort_by(|a, b| (a.at_ms, &a.id).cmp(&(b.at_ms, &b.id)));
+    let columns: Vec<usize> =
+        (1..schema::table(schema::BEHAVIOURS).schema().fields().len()).collect();
+    let batch = sighting::behaviours(&rows, zone).unwrap();
+    batch.project(&columns).unwrap()
+}
+
 async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::open_or_create(&dir.path().join("data")).unwrap();
@@ -191,8 +229,11 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
     changes.push(Change::Messages(usize::MAX));
     let n_changes = changes.len();
     let mut n_dialogues = 0;
+    let state = State::open(&home.state()).unwrap();
     for (nth, change) in changes.into_iter().enumerate() {
         let is_of_conversations = matches!(change, Change::TimerFrom);
+        let is_of_rules = matches!(change, Change::Watched(..) | Change::Rescan(..));
+        let mut n_new = 0;
         match change {
             Change::Messages(n) => {
                 let n = n.min(early.len());
@@ -205,9 +246,25 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
                 if nth + 1 == n_changes {
                     now.extend(rest.iter().cloned());
                 }
+                n_new = now.len() as u64;
                 if !now.is_empty() {
                     append(&home, now).await;
                 }
+            }
+            Change::Watched(which, minutes) => {
+                let at_ms = BEGIN_MS + i64::from(minutes) * 60_000;
+                state.apply_rules(WATCHES[which], at_ms).unwrap();
+            }
+            Change::Rescan(day, n, minutes) => {
+                let first = Zone::default().day_of(BEGIN_MS) + chrono::Days::new(day.into());
+                let last = first + chrono::Days::new(n.into());
+                let asked_ms = BEGIN_MS + i64::from(minutes) * 60_000;
+                state.add_rescan((first, last), None, asked_ms).unwrap();
+            }
+            Change::Lost => {
+                let line = "{\"userid\":\"e1\",\"external_userid\":\"wm1\",\"add_time\":1727708400,\
+                            \"lost_time\":1727715600,\"lost_by\":\"customer\"}";
+                feed_rows(&home, "relations", line).await;
             }
             Change::Customer => {
                 feed_rows(
@@ -244,6 +301,8 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
         let (manifest, done) = bring_forward(&home, &rules, &Watch::NOBODY).await.unwrap();
         // Only a rule by which conversations are cut asks for everything anew.
         assert!(!(had_messages && done.is_rebuild) || is_of_conversations);
+        // A plain step scans new messages only, and a changed directory none.
+        assert!(done.is_rebuild || is_of_rules || done.n_scanned <= n_new);
         n_dialogues = all(&home, manifest).await[0].1.num_rows();
     }
     // A company with that many messages of an employee to a customer has dialogues.
@@ -253,6 +312,16 @@ async fn check(said: Vec<Said>, is_late: Vec<bool>, changes: Vec<Change>) {
     let (manifest, done) = bring_forward(&home, &rules, &Watch::NOBODY).await.unwrap();
     assert_eq!(done, Derivation::default(), "nothing is left to do");
     let stepwise = all(&home, manifest).await;
+    let (_, recorded) = stepwise
+        .iter()
+        .find(|(name, _)| *name == schema::BEHAVIOURS)
+        .unwrap();
+    let afresh = found_afresh(&home, Zone::default()).await;
+    // Read back, the day is not among the columns.
+    let n = recorded.num_columns() - afresh.num_columns();
+    let columns: Vec<usize> = (n..recorded.num_columns()).collect();
+    let recorded = recorded.project(&columns).unwrap();
+    assert_eq!(recorded.columns(), afresh.columns());
     for stretch_rows in [5, STRETCH_ROWS] {
         let watch = Watch {
             stretch_rows,

@@ -18,6 +18,7 @@ use super::read::{COLUMNS, Stretch, Touched};
 use super::schema;
 use super::store::{self, MadeFrom, Manifest};
 use super::timeouts::Governors;
+use super::watched::News;
 use super::work::{Gone, Outputs, Work, note_restarts, note_spans, sort};
 use super::world::{Restart, World};
 use super::{Derivation, DeriveError, Progress};
@@ -69,7 +70,9 @@ pub async fn step(
     if !changed(&WHO) {
         touched.clear();
     }
-    let columns: Vec<&str> = COLUMNS.iter().copied().chain(["status"]).collect();
+    let more = ["pulled_at", "status"];
+    let columns: Vec<&str> = COLUMNS.iter().copied().chain(more).collect();
+    let (behaviours, mut watched) = (work.behaviours(), News::default());
     let mut n_new = 0;
     for file in news.iter().flat_map(|(_, files)| files) {
         // Compacted and vacuumed since: its rows are elsewhere.
@@ -79,6 +82,7 @@ pub async fn step(
         for batch in messages.read_file(file, &columns).await? {
             n_new += batch.num_rows() as u64;
             work.reader().touched(&batch, &mut world, &mut touched)?;
+            watched.add(&batch, &behaviours)?;
         }
         // More than fits at a time is taken stretch by stretch, from the beginning.
         if n_new > work.watch.stretch_rows {
@@ -96,15 +100,20 @@ pub async fn step(
     if known.made_from.timeout_rules != made_from.timeout_rules || changed(&TIMEOUT) {
         work.all_timeouts(&mut outputs, &mut world).await?;
     }
+    let watched = work
+        .watch_step(&mut outputs, &behaviours, &known, &made_from, watched)
+        .await?;
     work.watch.check()?;
     let mut manifest = Manifest::new(known.generation, made_from);
     manifest.tables = outputs.versions();
+    manifest.archived_until_ms = watched.until_ms;
     manifest.write(work.home).await?;
     outputs.sweep().await;
     let done = Derivation {
         is_rebuild: false,
         n_conversations: touched.len() as u64,
         n_messages,
+        n_scanned: watched.n_scanned,
     };
     Ok(Some((manifest, done)))
 }

@@ -16,6 +16,7 @@ use super::rule::Compiled;
 use super::schema;
 use super::store::{self, MadeFrom, Manifest};
 use super::timeouts::Governors;
+use super::watched::Inputs;
 use super::world::World;
 use super::{Derivation, DeriveError, Progress, Watch};
 use crate::archive::vacuum::sweep_table;
@@ -46,6 +47,8 @@ pub struct Work<'a> {
     pub ctx: SessionContext,
     /// Who watches.
     pub watch: &'a Watch<'a>,
+    /// What behaviours follow, from the state.
+    pub watched: Inputs,
 }
 
 /// The derived tables of one generation, open for writing.
@@ -257,11 +260,12 @@ impl Work<'_> {
         });
         self.finish(&mut outputs, &world).await?;
         let mut manifest = Manifest::new(generation, made_from);
-        manifest.tables = outputs.versions();
         if !turned.is_empty() {
             self.again(&mut outputs, &mut world, &turned).await?;
-            manifest.tables = outputs.versions();
         }
+        let watched = self.watch_all(&mut outputs).await?;
+        manifest.tables = outputs.versions();
+        manifest.archived_until_ms = watched.until_ms;
         self.watch.check()?;
         let before = Manifest::read(self.home).map(|known| known.generation);
         manifest.write(self.home).await?;
@@ -270,12 +274,13 @@ impl Work<'_> {
             is_rebuild: true,
             n_conversations: world.places.len() as u64,
             n_messages: n_done,
+            n_scanned: watched.n_scanned,
         };
         Ok((manifest, done))
     }
 
     /// Stretches of time with about as many messages as asked for each, and how many each has.
-    fn stretches(&self) -> Vec<(Stretch, u64)> {
+    pub fn stretches(&self) -> Vec<(Stretch, u64)> {
         let mut of_day: std::collections::BTreeMap<chrono::NaiveDate, u64> = Default::default();
         let files = self.tables.messages.iter().flat_map(Table::live_files);
         for file in files {
