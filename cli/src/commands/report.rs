@@ -45,6 +45,7 @@ pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
+    say_withheld(&answer, target.language);
     let (zh, en) = kind.titles();
     let about = about_of(about(zh, en), &mut answer, &target);
     write(&answer.table, &about, &target)
@@ -75,6 +76,7 @@ pub async fn ranking(data: &Path, ranking: Ranking) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
+    say_withheld(&answer, target.language);
     let (zh, en) = match kind {
         Kind::Stores => ("门店排名", "Ranking of stores"),
         _ => ("导购排名", "Ranking of guides"),
@@ -94,7 +96,41 @@ fn params_of(options: ReportArguments, progress: Option<Progress>) -> ReportPara
         stores: options.store,
         groups: options.group,
         per: options.per,
+        rows_max: None,
         progress,
+    }
+}
+
+/// What is said where rows were kept back; nothing for who sees everything, as the operator does.
+fn withheld(answer: &Answer, language: Language) -> Option<(&'static str, String)> {
+    let told = |zh: &'static str, en: &'static str| match language {
+        Language::Zh => zh,
+        Language::En => en,
+    };
+    let name = |kind: &str| match kind {
+        "departments" => told("部门", "departments"),
+        "stores" => told("门店", "stores"),
+        "company" => told("全公司", "company"),
+        _ => told("其他", "others"),
+    };
+    if answer.withheld.is_empty() {
+        return None;
+    }
+    let parts = answer.withheld.iter();
+    let parts: Vec<String> = parts
+        .map(|(kind, n)| format!("{n} {}", name(kind)))
+        .collect();
+    let parts = parts.join(told("、", ", "));
+    let text = match language {
+        Language::Zh => format!("{parts}：只看得见其中一部分人，未列出"),
+        Language::En => format!("{parts}: not all of their people are in scope"),
+    };
+    Some((told("未列出的行", "Rows kept back"), text))
+}
+
+fn say_withheld(answer: &Answer, language: Language) {
+    if let Some((label, told)) = withheld(answer, language) {
+        eprintln!("{label}: {told}");
     }
 }
 
@@ -127,6 +163,9 @@ fn about_of(mut about: About, answer: &mut Answer, target: &Target) -> About {
     let period = format!("{} – {}", answer.period.from, answer.period.to);
     about.notes.push((label.into(), period));
     let mut about = with_as_of(about, &answer.as_of, target.language);
+    if let Some((label, told)) = withheld(answer, target.language) {
+        about.notes.push((label.into(), told));
+    }
     about.definitions = answer
         .metrics
         .iter()

@@ -21,6 +21,7 @@ mod ledger;
 mod media;
 mod naive;
 mod refusals;
+mod reports;
 mod rules;
 mod storage;
 mod support;

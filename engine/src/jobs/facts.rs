@@ -1,12 +1,16 @@
 //! What questions about figures are asked of: the derived tables at one version, with the directory
 //! and the rules that they were made from.
 
+use chrono::NaiveDate;
+use huicun_semantics::time::Zone;
+
 use crate::archive::Home;
 use crate::directory::Directory;
 use crate::rules::Rules;
 use crate::state::State;
 
 use super::derive::load::Snapshot;
+use super::derive::schema;
 use super::derive::{self, DeriveError, Watch};
 
 /// Everything that was computed from one version of messages, directory and rules.
@@ -49,4 +53,46 @@ impl Facts {
             messages_version,
         })
     }
+
+    /// The first and the last day of what there is: a message, a timeout that has fired, or
+    /// something dated in the directory up to now. The period of a report that names none.
+    pub fn days(&self, zone: Zone, now_ms: i64) -> Option<(NaiveDate, NaiveDate)> {
+        let today = zone.day_of(now_ms);
+        let of_messages = [schema::DIALOGUES, schema::ACTIVITY, schema::CALLS]
+            .into_iter()
+            .flat_map(|table| self.snapshot.days_of(table));
+        let of_timeouts = self.snapshot.days_of(schema::TIMEOUTS);
+        let requests = self.directory.work.friend_requests.iter();
+        let of_directory = instants_of(&self.directory)
+            // What the epoch or an instant before it says is that nobody knows when.
+            .filter(|at_ms| (1..=now_ms).contains(at_ms))
+            .fold(None, widened)
+            .into_iter()
+            .flat_map(|(first, last)| [zone.day_of(first), zone.day_of(last)]);
+        let up_to_today = of_timeouts
+            .chain(requests.map(|requests| requests.day))
+            .filter(|day| *day <= today);
+        of_messages
+            .chain(of_directory)
+            .chain(up_to_today)
+            .fold(None, widened)
+    }
+}
+
+fn widened<T: Ord + Copy>(span: Option<(T, T)>, one: T) -> Option<(T, T)> {
+    Some(span.map_or((one, one), |(first, last)| (first.min(one), last.max(one))))
+}
+
+/// When anything of the directory happened that reports count.
+fn instants_of(directory: &Directory) -> impl Iterator<Item = i64> + '_ {
+    let work = &directory.work;
+    let relations = directory.relations.iter();
+    let tasks = work.tasks.iter();
+    relations
+        .flat_map(|relation| [Some(relation.added_ms), relation.lost_ms])
+        .chain(tasks.flat_map(|task| [Some(task.assigned_ms), task.completed_ms]))
+        .flatten()
+        .chain(directory.groups.memberships().iter().map(|m| m.joined_ms))
+        .chain(work.followups.iter().map(|record| record.at_ms))
+        .chain(work.business_records.iter().map(|record| record.at_ms))
 }

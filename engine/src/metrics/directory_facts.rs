@@ -68,7 +68,7 @@ fn put_joined(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    if !sink.wants(Measure::GroupsJoined) {
+    if !sink.wants(Measure::GroupsJoined) && !units.may_grow() {
         return;
     }
     let mut at = Vec::new();
@@ -124,7 +124,7 @@ fn put_records(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    if !sink.wants(Measure::BusinessRecords) {
+    if !sink.wants(Measure::BusinessRecords) && !units.may_grow() {
         return;
     }
     let mut at = Vec::new();

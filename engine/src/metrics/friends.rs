@@ -235,7 +235,7 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
     /// Customers whose first joining ever of an external group lies in the period, for the one who
     /// owned the group then.
     fn put_first_joinings(&mut self) {
-        if !self.sink.wants(Measure::GroupPeopleNew) {
+        if !self.sink.wants(Measure::GroupPeopleNew) && !self.units.may_grow() {
             return;
         }
         for (customer, (joined_ms, chat)) in first_joinings(self.context, self.names, i64::MAX) {

@@ -1,7 +1,7 @@
 //! What makes a cell of a report (semantics 10.9): its facts with their messages, and the cell
 //! recomputed from that list alone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray};
@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use huicun_engine::access::Scope;
 use huicun_engine::jobs::period::Names;
+use huicun_engine::metrics::Measure;
 use huicun_engine::metrics::catalogue::{self, Metric};
 use huicun_engine::metrics::cell::Fold;
 use huicun_engine::metrics::report::{CellOf, Explained, Inputs, Report as Kind, explain as open};
@@ -63,7 +64,7 @@ pub struct FactItem {
     /// Its own id, if it has one.
     pub id: Option<String>,
     /// What it adds above the line; durations in seconds. A thing that is counted once may come
-    /// several times.
+    /// several times: then it adds 0 from the second time on.
     #[schema(value_type = Object)]
     pub numerator: Option<f64>,
     /// What it adds below the line, where there is one.
@@ -129,7 +130,7 @@ pub async fn explain(
     let facts = Arc::clone(&asked.facts);
     let (asker, wanted) = (scope.clone(), metric.clone());
     let confirmed = super::behaviours::confirmed(archive, &asked.facts).await?;
-    let zone = archive.zone();
+    let zone = asked.settings.zone;
     let opened = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,
@@ -218,8 +219,19 @@ fn merged<'a>(metric: &Metric, parts: &'a [Part]) -> Vec<Shown<'a>> {
     let (above, below) = (measures[0], measures.get(1).copied());
     let mut shown: Vec<Shown<'a>> = Vec::new();
     let mut last_of: HashMap<Key<'a>, usize> = HashMap::new();
+    let mut counted: HashSet<(Measure, u64)> = HashSet::new();
     for part in parts {
-        let amount = amount(metric.fold, part);
+        // What is counted once adds nothing where it comes again, so that the listed amounts add
+        // up to the cell.
+        let is_again = match &part.amount {
+            Kept::Keyed(key, _) => !counted.insert((part.measure, *key)),
+            _ => false,
+        };
+        let amount = if is_again {
+            0.0
+        } else {
+            amount(metric.fold, part)
+        };
         let (numerator, denominator) = match below {
             Some(below) if below == part.measure && above != below => (None, Some(amount)),
             _ => (Some(amount), None),

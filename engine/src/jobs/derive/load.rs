@@ -108,14 +108,10 @@ impl Snapshot {
         self.tables.get(name)
     }
 
-    /// The first and the last day on which dialogues started.
-    pub fn days(&self) -> Option<(NaiveDate, NaiveDate)> {
-        let table = self.tables.get(schema::DIALOGUES)?;
-        let days = table.live_files().into_iter().filter_map(|f| f.day());
-        days.fold(None, |span, day| match span {
-            None => Some((day, day)),
-            Some((first, last)) => Some((first.min(day), last.max(day))),
-        })
+    /// The days on which a table has rows.
+    pub fn days_of(&self, name: &str) -> impl Iterator<Item = NaiveDate> + use<> {
+        let files = self.tables.get(name).map(Table::live_files);
+        files.into_iter().flatten().filter_map(|file| file.day())
     }
 
     /// The facts of some days as they are at `now_ms`: what will time out after that has not yet.

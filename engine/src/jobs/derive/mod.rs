@@ -173,16 +173,10 @@ pub async fn is_current(
     let messages = crate::archive::messages::identity(home).await?;
     let (messages_id, messages_version) = messages.unwrap_or_default();
     let newest = MadeFrom {
-<<<<<<< HEAD
         messages_id,
         messages_version,
         directory: versions_of(crate::directory::store::versions(home)),
-=======
-        messages_id: messages.as_ref().map_or(String::new(), |t| t.id().into()),
-        messages_version: messages.as_ref().map_or(0, |t| t.version()),
-        directory: versions_of(crate::directory::store::versions(home).await?),
         watched: WatchedBy::of(state)?,
->>>>>>> behav
         ..hashes(rules)?
     };
     Ok((manifest.made_from == newest).then_some(manifest))
@@ -199,12 +193,8 @@ async fn derive(
     let _lock = tokio::task::spawn_blocking(lock)
         .await
         .map_err(DeriveError::other)??;
-<<<<<<< HEAD
     let (tables, directory) =
         futures::try_join!(tables::open_messages(home), Directory::load(home))?;
-=======
-    let tables = tables::open(home).await?;
-    let directory = Directory::load(home).await?;
     let state = State::open(&home.state())?;
     let known = Manifest::read(home).filter(|_| !is_forced);
     let directory_versions = versions_of(directory.versions.clone());
@@ -215,7 +205,6 @@ async fn derive(
     if noted != Some(is_of(&directory_versions)) {
         watched::note_losses(&state, &directory)?;
     }
->>>>>>> behav
     let made_from = MadeFrom {
         messages_id: tables
             .messages
