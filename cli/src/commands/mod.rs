@@ -8,6 +8,7 @@ mod import;
 mod keep;
 mod keys;
 mod media;
+mod people;
 mod pull;
 mod quarantine;
 mod report;
@@ -41,6 +42,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Timeouts(options) => ask::timeouts(data, options).await,
+        Command::Contacts(options) => people::contacts(data, options).await,
+        Command::Portrait(options) => people::portrait(data, options).await,
         Command::Report(options) => report::report(data, options).await,
         Command::Ranking(options) => report::ranking(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,

@@ -129,11 +129,13 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 22] = [
+const ROUTES: [(&str, &str); 24] = [
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
     ("GET", "/v1/timeouts"),
+    ("GET", "/v1/contacts"),
+    ("GET", "/v1/groups/wrroom1/portrait"),
     ("GET", "/v1/behaviours"),
     ("GET", "/v1/reports/employees"),
     ("GET", "/v1/reports/departments"),
@@ -792,6 +794,8 @@ fn the_description_names_every_route() {
         ("GET", "/v1/search"),
         ("GET", "/v1/conversations/{id}/messages"),
         ("GET", "/v1/dialogues"),
+        ("GET", "/v1/contacts"),
+        ("GET", "/v1/groups/{id}/portrait"),
         ("GET", "/v1/reports/employees"),
         ("GET", "/v1/ledger"),
         ("POST", "/v1/sql"),

@@ -16,6 +16,7 @@ mod kill;
 mod ledger;
 mod media;
 mod naive;
+mod portraits;
 mod refusals;
 mod rules;
 mod storage;

@@ -8,6 +8,7 @@ pub mod health;
 pub mod media;
 pub mod metrics;
 pub mod params;
+pub mod people;
 pub mod problem;
 pub mod reports;
 pub mod routes;

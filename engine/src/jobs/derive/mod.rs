@@ -17,6 +17,7 @@ mod message;
 mod output;
 mod read;
 mod rule;
+pub mod said;
 pub mod schema;
 pub mod sql;
 pub mod store;
