@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::{Format, Language};
 
@@ -66,6 +66,10 @@ pub enum Command {
     Dialogues(DialogueArguments),
     /// List customers who were not answered in time (超时回复).
     Timeouts(DialogueArguments),
+    /// List when customers and employees last wrote to each other, and how much (联系情况).
+    Contacts(ContactArguments),
+    /// Draw the portrait of a group with customers (群画像).
+    Portrait(PortraitArguments),
     /// List behaviours (敏感行为) that the rules recorded, by time; review them.
     Behaviours(BehavioursArguments),
     /// Count metrics.
@@ -263,6 +267,60 @@ pub struct DialogueArguments {
     pub limit: usize,
     #[command(flatten)]
     pub out: Out,
+}
+
+#[derive(Args)]
+pub struct ContactArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// One row per customer, or per customer and employee.
+    #[arg(long, default_value = "customer", value_name = "customer|employee")]
+    pub per: String,
+    /// Only contacts of this employee (repeatable).
+    #[arg(long, value_name = "USERID")]
+    pub employee: Vec<String>,
+    /// Only this customer (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub customer: Vec<String>,
+    /// Only contacts of employees who were in this department or below (repeatable).
+    #[arg(long, value_name = "ID")]
+    pub department: Vec<String>,
+    /// At most this many rows; 0 is all.
+    #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct PortraitArguments {
+    /// The group's chat_id.
+    #[arg(value_name = "GROUP")]
+    pub id: String,
+    #[command(flatten)]
+    pub days: Days,
+    /// Only this part; csv and parquet need one.
+    #[arg(long, value_enum)]
+    pub part: Option<PortraitPart>,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+/// A part of a portrait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PortraitPart {
+    /// The group itself.
+    Group,
+    /// Messages and customers day by day.
+    Days,
+    /// Words of customers' texts.
+    Keywords,
+    /// Customers' tags.
+    Tags,
+    /// Members at the end.
+    Members,
+    /// Those who left.
+    Left,
 }
 
 #[derive(Subcommand)]

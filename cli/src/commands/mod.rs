@@ -9,6 +9,7 @@ mod keep;
 mod keys;
 mod kf;
 mod media;
+mod people;
 mod pull;
 mod quarantine;
 mod report;
@@ -44,6 +45,8 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Kf(what) => kf::kf(data, what).await,
         Command::Dialogues(options) => ask::dialogues(data, options).await,
         Command::Timeouts(options) => ask::timeouts(data, options).await,
+        Command::Contacts(options) => people::contacts(data, options).await,
+        Command::Portrait(options) => people::portrait(data, options).await,
         Command::Report(options) => report::report(data, options).await,
         Command::Ranking(options) => report::ranking(data, options).await,
         Command::Explain(options) => report::explain(data, options).await,

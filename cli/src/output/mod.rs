@@ -20,10 +20,13 @@ mod csv;
 mod destination;
 mod json;
 mod parquet;
+mod parts;
 #[cfg(test)]
 mod sample;
 mod table;
 mod xlsx;
+
+pub use parts::{Part, write_parts};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -243,20 +246,27 @@ pub fn write(table: &Table, about: &About, target: &Target) -> Result<(), Output
         table.rows.iter().all(|r| r.len() == table.columns.len()),
         "each row has one value a column"
     );
-    let file = file_of(target);
-    let on_terminal = io::stdout().is_terminal();
+    let (language, on_terminal) = (target.language, io::stdout().is_terminal());
     let format = format_of(target, on_terminal)?;
-    let (place, outcome) = match file {
+    placed(
+        target,
+        |out| to_file(table, about, format, language, out),
+        || to_stdout(table, about, format, language, on_terminal),
+    )
+}
+
+/// Writes to the target's file, or to stdout.
+fn placed(
+    target: &Target,
+    to_file: impl FnOnce(&mut File) -> Result<(), Fault>,
+    to_stdout: impl FnOnce() -> Result<(), Fault>,
+) -> Result<(), OutputError> {
+    let (place, outcome) = match file_of(target) {
         Some(file) => (
             format!("`{}`", file.display()),
-            destination::replace(file, |out| {
-                to_file(table, about, format, target.language, out)
-            }),
+            destination::replace(file, to_file),
         ),
-        None => (
-            "stdout".to_owned(),
-            to_stdout(table, about, format, target.language, on_terminal),
-        ),
+        None => ("stdout".to_owned(), to_stdout()),
     };
     match outcome {
         Err(fault) if fault.is_broken_pipe() => Ok(()),
@@ -290,7 +300,15 @@ pub fn copy(input: &mut impl io::Read, file: &Path) -> Result<(), OutputError> {
 /// # Errors
 /// `NeedsFile`, `UnknownEnding`.
 pub fn check(target: &Target) -> Result<(), OutputError> {
-    format_of(target, io::stdout().is_terminal()).map(|_| ())
+    format(target).map(|_| ())
+}
+
+/// The format in which [`write`] would write.
+///
+/// # Errors
+/// As [`check`].
+pub fn format(target: &Target) -> Result<Format, OutputError> {
+    format_of(target, io::stdout().is_terminal())
 }
 
 fn file_of(target: &Target) -> Option<&Path> {

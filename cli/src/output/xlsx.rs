@@ -40,11 +40,28 @@ pub(super) fn write(
     language: Language,
     out: &mut (impl Write + Send),
 ) -> Result<(), Fault> {
-    check_size(table, about)?;
+    write_sheets(
+        &[(language.pick("数据", "Data"), table)],
+        about,
+        language,
+        out,
+    )
+}
+
+/// A workbook with a sheet for each named table; names are short and plain.
+pub(super) fn write_sheets(
+    sheets: &[(&str, &Table)],
+    about: &About,
+    language: Language,
+    out: &mut (impl Write + Send),
+) -> Result<(), Fault> {
     let mut workbook = Workbook::new();
-    let data = workbook.add_worksheet();
-    data.set_name(language.pick("数据", "Data"))?;
-    fill_data(data, table, about, language)?;
+    for (name, table) in sheets {
+        check_size(table, about)?;
+        let data = workbook.add_worksheet();
+        data.set_name(*name)?;
+        fill_data(data, table, about, language)?;
+    }
     let info = workbook.add_worksheet();
     info.set_name(language.pick("说明", "About"))?;
     fill_about(info, about, language)?;

@@ -178,6 +178,8 @@ fn every_list_and_report_can_be_had_in_every_format() {
         &["search", ""][..],
         &["conversation", "wmanna|zhang"],
         &["dialogues"],
+        &["timeouts"],
+        &["contacts"],
         &["report", "employees", "--by", "day"],
         &["sql", "SELECT * FROM messages"],
         &["token", "list"],

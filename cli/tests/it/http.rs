@@ -129,7 +129,7 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 26] = [
+const ROUTES: [(&str, &str); 28] = [
     ("GET", "/v1/kf/sessions"),
     ("GET", "/v1/kf/sessions/s1/messages"),
     ("GET", "/v1/search?q=x"),
@@ -138,6 +138,8 @@ const ROUTES: [(&str, &str); 26] = [
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
     ("GET", "/v1/timeouts"),
+    ("GET", "/v1/contacts"),
+    ("GET", "/v1/groups/wrroom1/portrait"),
     ("GET", "/v1/behaviours"),
     ("GET", "/v1/reports/employees"),
     ("GET", "/v1/reports/departments"),
@@ -819,6 +821,8 @@ fn the_description_names_every_route() {
         ("GET", "/v1/search"),
         ("GET", "/v1/conversations/{id}/messages"),
         ("GET", "/v1/dialogues"),
+        ("GET", "/v1/contacts"),
+        ("GET", "/v1/groups/{id}/portrait"),
         ("GET", "/v1/reports/employees"),
         ("GET", "/v1/ledger"),
         ("POST", "/v1/sql"),

@@ -20,6 +20,8 @@ mod kill;
 mod ledger;
 mod media;
 mod naive;
+mod portraits;
+mod recall;
 mod refusals;
 mod reports;
 mod rules;

@@ -97,6 +97,15 @@ pub(crate) fn check_lists(
         .ok()
         .rows();
     assert_same_rows("timeouts", &timeouts, &company.timeouts(from, to));
+    for per in ["customer", "employee"] {
+        let contacts = ["contacts", "--per", per, "--from", from, "--to", to];
+        let naive = match per {
+            "customer" => company.contacts_per_customer(from, to),
+            _ => company.contacts_per_pair(from, to),
+        };
+        let what = format!("contacts per {per}");
+        assert_same_rows(&what, &run.run(&contacts).ok().rows(), &naive);
+    }
     for by in slices.iter().copied() {
         let mut arguments = vec!["report", "employees", "--from", from, "--to", to];
         arguments.extend(by.map(|by| ["--by", by]).into_iter().flatten());

@@ -8,5 +8,6 @@ pub mod derive;
 pub mod facts;
 pub mod names;
 pub mod period;
+pub mod texts;
 
 pub use facts::Facts;

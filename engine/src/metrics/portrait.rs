@@ -1,5 +1,8 @@
 //! The portrait of a group (群画像, semantics 10.6): who said how much on which day, who came, left
 //! and stayed, what customers talk about, their tags, the members, and those who left.
+//!
+//! Tags are those that employees in scope gave: they belong to their relations, not to the group.
+//! Employees out of scope have no row among the members, for a row tells how much one wrote.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,7 +11,9 @@ use huicun_semantics::dialogue::Side;
 use huicun_semantics::role::Role;
 use huicun_semantics::time::{Period, Zone};
 
+use crate::access::Scope;
 use crate::directory::Directory;
+use crate::directory::groups::Membership;
 
 /// What one person sent in the group on one day.
 #[derive(Debug, Clone, Copy)]
@@ -34,9 +39,9 @@ pub struct PortraitDay {
     pub n_employee: u64,
     /// Customers' messages.
     pub n_customer: u64,
-    /// Customers who joined.
+    /// How often a customer joined.
     pub n_joined: u64,
-    /// Customers who left.
+    /// How often a customer left.
     pub n_left: u64,
     /// Customers who are members at the day's end, or now.
     pub n_present: u64,
@@ -63,6 +68,8 @@ pub struct PortraitMember {
     pub left_ms: Option<i64>,
     /// His messages on the last day of the portrait: today, where it ends today.
     pub n_last_day: u64,
+    /// A customer's tags, of the active relations of employees in scope.
+    pub tags: Vec<String>,
 }
 
 /// The portrait; keywords are counted apart, from texts.
@@ -73,14 +80,19 @@ pub struct Portrait {
     /// Customers among the members at the end by the tags of their active relations, each customer
     /// once a tag.
     pub tags: BTreeMap<String, u64>,
-    /// Members at the end, by id.
+    /// Members at the end, all of them.
+    pub n_members: usize,
+    /// Customers among these.
+    pub n_customers: usize,
+    /// Members at the end, by id; of employees those in scope.
     pub members: Vec<PortraitMember>,
-    /// Those who were members and left by the end, by id.
+    /// Those who were members and left by the end, by id; of employees those in scope.
     pub left: Vec<PortraitMember>,
 }
 
 /// The portrait of a group over a period; `spoken` is all that was said up to its end.
 pub fn portrait<'a>(
+    scope: &Scope,
     directory: &Directory,
     chat: &str,
     period: Period,
@@ -118,7 +130,26 @@ pub fn portrait<'a>(
             continue;
         };
         let id = directory.ids.name(stay.member);
-        let member = PortraitMember {
+        let tags = match stay.role {
+            Role::Customer => tags_of(scope, directory, stay.member, as_of_ms),
+            _ => BTreeSet::new(),
+        };
+        let is_member = stay.contains(as_of_ms);
+        if is_member {
+            found.n_members += 1;
+            found.n_customers += usize::from(stay.role == Role::Customer);
+            for tag in &tags {
+                *found.tags.entry((*tag).to_string()).or_default() += 1;
+            }
+        }
+        if stay.role == Role::Employee && !scope.sees_employee(id) {
+            continue;
+        }
+        let list = match is_member {
+            true => &mut found.members,
+            false => &mut found.left,
+        };
+        list.push(PortraitMember {
             id: id.to_string(),
             name: directory.name(id).map(String::from),
             role: stay.role,
@@ -128,26 +159,23 @@ pub fn portrait<'a>(
             joined_ms: stay.joined_ms,
             left_ms: stay.left_ms.filter(|left_ms| *left_ms <= as_of_ms),
             n_last_day: on_last_day.get(id).copied().unwrap_or(0),
-        };
-        if !stay.contains(as_of_ms) {
-            found.left.push(member);
-            continue;
-        }
-        found.members.push(member);
-        if stay.role == Role::Customer {
-            for tag in tags_of(directory, stay.member, as_of_ms) {
-                *found.tags.entry(tag.to_string()).or_default() += 1;
-            }
-        }
+            tags: tags.into_iter().map(String::from).collect(),
+        });
     }
     found
 }
 
-fn tags_of(directory: &Directory, customer: u32, at_ms: i64) -> BTreeSet<&str> {
+fn tags_of<'a>(
+    scope: &Scope,
+    directory: &'a Directory,
+    customer: u32,
+    at_ms: i64,
+) -> BTreeSet<&'a str> {
     let relations = &directory.relations;
     relations
         .of_customer(customer)
         .filter(|relation| relation.is_active(at_ms))
+        .filter(|relation| scope.sees_employee(directory.ids.name(relation.user)))
         .flat_map(|relation| relations.tags(relation))
         .map(AsRef::as_ref)
         .collect()
@@ -158,7 +186,7 @@ fn days(
     zone: Zone,
     now_ms: i64,
     said: &HashMap<(NaiveDate, Side), u64>,
-    stays: &[crate::directory::groups::Membership],
+    stays: &[Membership],
 ) -> Vec<PortraitDay> {
     let customers: Vec<_> = stays.iter().filter(|s| s.role == Role::Customer).collect();
     let mut found = Vec::new();
@@ -171,20 +199,23 @@ fn days(
         let within = start_ms..end_ms;
         let as_of_ms = (end_ms - 1).min(now_ms);
         let n_said = |side| said.get(&(day, side)).copied().unwrap_or(0);
-        let distinct = |is_it: &dyn Fn(&crate::directory::groups::Membership) -> bool| {
-            let members = customers.iter().filter(|stay| is_it(stay));
-            members
-                .map(|stay| stay.member)
-                .collect::<BTreeSet<_>>()
-                .len() as u64
+        // Each coming and going counts, so that the days add up: present is what it was the day
+        // before, and who came, less who left.
+        let n = |is_it: &dyn Fn(&Membership) -> bool| {
+            customers.iter().filter(|stay| is_it(stay)).count() as u64
         };
+        let present: BTreeSet<u32> = customers
+            .iter()
+            .filter(|stay| stay.contains(as_of_ms))
+            .map(|stay| stay.member)
+            .collect();
         found.push(PortraitDay {
             day,
             n_employee: n_said(Side::Employee),
             n_customer: n_said(Side::Customer),
-            n_joined: distinct(&|stay| within.contains(&stay.joined_ms)),
-            n_left: distinct(&|stay| stay.left_ms.is_some_and(|ms| within.contains(&ms))),
-            n_present: distinct(&|stay| stay.contains(as_of_ms)),
+            n_joined: n(&|stay| within.contains(&stay.joined_ms)),
+            n_left: n(&|stay| stay.left_ms.is_some_and(|ms| within.contains(&ms))),
+            n_present: present.len() as u64,
         });
     }
     found
@@ -193,6 +224,7 @@ fn days(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::DataScope;
     use crate::directory::testing::directory_of;
 
     #[test]
@@ -232,7 +264,8 @@ mod tests {
                 last_ms: 6,
             },
         ];
-        let found = portrait(&company, "g", period, zone, i64::MAX, spoken);
+        let scope = Scope::local_operator();
+        let found = portrait(&scope, &company, "g", period, zone, i64::MAX, spoken);
         let numbers: Vec<_> = found
             .days
             .iter()
@@ -267,5 +300,14 @@ mod tests {
             .map(|(tag, n)| (tag.as_str(), *n))
             .collect();
         assert_eq!(tags, [("会员", 1), ("老客", 1)]);
+        assert_eq!(found.members[1].tags, ["会员", "老客"]);
+
+        // Who sees b only sees what b wrote down about the customer, and no row of a.
+        let granted = DataScope::Employees(vec!["b".into()]);
+        let scope = Scope::of_caller(&granted, |_| true, |_| vec![]);
+        let narrow = portrait(&scope, &company, "g", period, zone, i64::MAX, []);
+        assert_eq!((narrow.n_members, narrow.members.len()), (2, 1));
+        assert_eq!(narrow.members[0].tags, ["会员"]);
+        assert_eq!(narrow.tags, BTreeMap::from([("会员".to_string(), 1)]));
     }
 }

@@ -9,6 +9,7 @@ mod kf;
 pub mod media;
 pub mod metrics;
 pub mod params;
+pub mod people;
 pub mod problem;
 pub mod reports;
 pub mod routes;

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, kf, media, metrics, reports, routes, search};
+use super::{auth, callback, health, kf, media, metrics, people, reports, routes, search};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -89,6 +89,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
         .routes(routes!(routes::timeouts))
+        .routes(routes!(people::contacts))
+        .routes(routes!(people::group_portrait))
         .routes(routes!(reports::report_employees))
         .routes(routes!(reports::report_departments))
         .routes(routes!(reports::report_guides))

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
-use super::page::Place;
+use super::page::{Place, page};
 use super::wanted::Wanted;
 use crate::answer::{Column, ColumnKind, Table};
 
@@ -89,30 +89,15 @@ pub async fn dialogues(
         from_day.is_none_or(|from| day >= from) && to_day.is_none_or(|to| day <= to)
     };
     let batches = facts.snapshot.rows(DIALOGUES, is_wanted_day).await?;
-    let mut items: Vec<(Place, DialogueItem)> = Vec::new();
-    let mut next = None;
-    'all: for batch in &batches {
-        let rows = Rows::of(batch);
-        for row in 0..batch.num_rows() {
-            let place = rows.place(row);
-            let is_after = after.as_ref().is_none_or(|after| {
-                (place.first, place.text.as_str(), place.second)
-                    > (after.first, after.text.as_str(), after.second)
-            });
-            if !is_after {
-                continue;
-            }
-            let item = rows.item(row, zone);
-            if !wanted.keeps(&item.conversation, place.first, &item.employees) {
-                continue;
-            }
-            if params.limit != 0 && items.len() == params.limit {
-                next = items.last().map(|(place, _)| place.to_token());
-                break 'all;
-            }
-            items.push((place, item));
-        }
-    }
+    let batches: Vec<Rows<'_>> = batches.iter().map(Rows::of).collect();
+    let rows = batches
+        .iter()
+        .flat_map(|rows| (0..rows.started.len()).map(move |row| (rows.place(row), (rows, row))));
+    let (items, next) = page(after.as_ref(), params.limit, rows, |place, (rows, row)| {
+        let item = rows.item(row, zone);
+        let is_kept = wanted.keeps(&item.conversation, place.first, &item.employees);
+        is_kept.then_some(item)
+    });
     let as_of = archive
         .as_of_period(
             scope,
@@ -121,11 +106,7 @@ pub async fn dialogues(
             (from_ms, to_ms),
         )
         .await;
-    Ok(DialoguePage {
-        items: items.into_iter().map(|(_, item)| item).collect(),
-        next,
-        as_of,
-    })
+    Ok(DialoguePage { items, next, as_of })
 }
 
 /// The columns of a batch of dialogues.

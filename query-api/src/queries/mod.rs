@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod behaviours;
+pub mod contacts;
 pub mod conversation;
 pub mod conversations;
 pub mod dialogues;
@@ -15,6 +16,8 @@ pub mod media;
 pub mod media_list;
 pub mod messages;
 pub mod page;
+pub mod portrait;
+pub mod portrait_parts;
 pub mod ranking;
 pub mod reports;
 pub mod search;

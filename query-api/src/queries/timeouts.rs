@@ -1,20 +1,27 @@
 //! Timeouts (超时回复, semantics 5, manual 7.2): one row per customer who was not answered in time.
+//!
+//! The text of the message that a row shows is told to whom that message is visible; a colleague
+//! who joined the group between it and the timeout sees the timeout without it.
 
 use arrow::array::{
     Array, Int64Array, ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use huicun_engine::access::Scope;
+use huicun_engine::directory::Directory;
 use huicun_engine::jobs::derive::columns::{
     instant, instants_of, integer, list, maybe_ms, maybe_text, text, texts_of,
 };
 use huicun_engine::jobs::derive::schema::TIMEOUTS;
+use huicun_engine::jobs::texts::texts_by_id;
+use huicun_semantics::conversation::Kind;
+use huicun_semantics::role::Role;
 use huicun_semantics::time::Zone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::archive::{Archive, AsOf, now_ms};
 use super::error::QuestionError;
-use super::page::Place;
+use super::page::{Place, page};
 use super::wanted::Wanted;
 use crate::answer::{Column, ColumnKind, Table};
 
@@ -35,8 +42,8 @@ pub struct TimeoutParams {
     pub cursor: Option<String>,
 }
 
-/// One timeout in a list.
-#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+/// One timeout in a list. No `Debug`: it holds a message's text.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TimeoutItem {
     /// The room id, or `a|b`.
     pub conversation: String,
@@ -54,18 +61,28 @@ pub struct TimeoutItem {
     pub fired_at: String,
     /// The highest level reached so far.
     pub level: usize,
-    /// When each of them was reached.
-    pub level_at: Vec<String>,
-    /// The reply rule that governed.
-    pub rule: String,
-    /// The employee responsible for the group then.
-    pub responsible: Option<String>,
     /// The next employee message; null while it is open.
     pub answered_at: Option<String>,
     /// Seconds from the timer's start to the answer, wall time.
     pub waited_seconds: Option<f64>,
     /// The same in the working time of the rule's calendar; null without one.
     pub waited_working_seconds: Option<f64>,
+    /// The text of the message; null for a caller who may not see that message.
+    pub message_text: Option<String>,
+    /// When each level was reached.
+    pub level_at: Vec<String>,
+    /// The reply rule that governed.
+    pub rule: String,
+    /// The group's name, as it is now; null in a single chat, as all that follows.
+    pub group_name: Option<String>,
+    /// The group's owner when level 1 fired.
+    pub owner: Option<String>,
+    /// The employee responsible for the group then.
+    pub responsible: Option<String>,
+    /// How many employees were members of the group then; null where its members are not known.
+    pub group_employees: Option<usize>,
+    /// How many members the group had then, employees included.
+    pub group_members: Option<usize>,
 }
 
 /// A page of timeouts.
@@ -95,27 +112,20 @@ pub async fn timeouts(
     let is_day =
         |day: chrono::NaiveDate| first_day.is_none_or(|first| day >= first) && day <= last_day;
     let batches = facts.snapshot.rows(TIMEOUTS, is_day).await?;
-    let mut items: Vec<(Place, TimeoutItem)> = Vec::new();
-    let mut next = None;
-    'all: for batch in &batches {
-        let rows = Rows::of(batch);
-        for row in 0..batch.num_rows() {
-            let place = rows.place(row);
-            let key = |place: &Place| (place.first, place.text.clone(), place.second);
-            if place.first > now_ms || after.as_ref().is_some_and(|a| key(&place) <= key(a)) {
-                continue;
-            }
-            let item = rows.item(row, zone, now_ms);
-            if !wanted.keeps(&item.conversation, place.first, &item.employees) {
-                continue;
-            }
-            if params.limit != 0 && items.len() == params.limit {
-                next = items.last().map(|(place, _)| place.to_token());
-                break 'all;
-            }
-            items.push((place, item));
-        }
-    }
+    let batches: Vec<Rows<'_>> = batches.iter().map(Rows::of).collect();
+    let rows = batches
+        .iter()
+        .flat_map(|rows| (0..rows.fired.len()).map(move |row| (rows.place(row), (rows, row))))
+        .filter(|(place, _)| place.first <= now_ms);
+    let (mut shown, next) = page(after.as_ref(), params.limit, rows, |place, (rows, row)| {
+        let item = rows.item(row, &facts.directory, zone, now_ms);
+        let is_kept = wanted.keeps(&item.conversation, place.first, &item.employees);
+        is_kept.then(|| Shown {
+            shown_ms: rows.shown[row] / 1000,
+            item,
+        })
+    });
+    add_texts(archive, &wanted, &mut shown).await?;
     let as_of = archive
         .as_of_period(
             scope,
@@ -125,10 +135,77 @@ pub async fn timeouts(
         )
         .await;
     Ok(TimeoutPage {
-        items: items.into_iter().map(|(_, item)| item).collect(),
+        items: shown.into_iter().map(|shown| shown.item).collect(),
         next,
         as_of,
     })
+}
+
+/// A row of the page, and when the message that it shows was sent, UTC milliseconds.
+struct Shown {
+    item: TimeoutItem,
+    shown_ms: i64,
+}
+
+/// Adds the texts of visible messages, all in one read.
+async fn add_texts(
+    archive: &Archive,
+    wanted: &Wanted<'_>,
+    shown: &mut [Shown],
+) -> Result<(), QuestionError> {
+    let is_visible = |Shown { item, shown_ms }: &Shown| {
+        // Those whom a timeout of a group names were there when it fired, not when it was said.
+        let named: &[String] = match item.kind == Kind::SingleExternal.as_str() {
+            true => &item.employees,
+            false => &[],
+        };
+        wanted.sees(&item.conversation, *shown_ms, named)
+    };
+    let visible: Vec<bool> = shown.iter().map(is_visible).collect();
+    let asked = shown.iter().zip(&visible).filter(|(_, visible)| **visible);
+    let asked: Vec<(&str, i64)> = asked
+        .map(|(shown, _)| (shown.item.message_id.as_str(), shown.shown_ms))
+        .collect();
+    let texts = texts_by_id(archive.home(), &asked).await?;
+    for (shown, _) in shown
+        .iter_mut()
+        .zip(visible)
+        .filter(|(_, visible)| *visible)
+    {
+        // One message may have several timeouts: it went to several employees.
+        shown.item.message_text = texts.get(&shown.item.message_id).cloned();
+    }
+    Ok(())
+}
+
+/// What the directory says of the group of a timeout when it fired.
+#[derive(Default)]
+struct GroupThen {
+    name: Option<String>,
+    owner: Option<String>,
+    n_employees: Option<usize>,
+    n_members: Option<usize>,
+}
+
+impl GroupThen {
+    fn of(directory: &Directory, chat: &str, fired_ms: i64) -> Self {
+        let group = directory
+            .ids
+            .get(chat)
+            .and_then(|n| directory.groups.get(n));
+        let Some(group) = group else {
+            return Self::default();
+        };
+        let is_known = !directory.groups.of_chat(group.chat).is_empty();
+        let members = || directory.groups.members_at(group.chat, fired_ms);
+        let employees = || members().filter(|member| member.role == Role::Employee);
+        Self {
+            name: group.name.as_deref().map(String::from),
+            owner: directory.owner_at(chat, fired_ms).map(String::from),
+            n_employees: is_known.then(|| employees().count()),
+            n_members: is_known.then(|| members().count()),
+        }
+    }
 }
 
 /// The columns of a batch of timeouts.
@@ -183,7 +260,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn item(&self, row: usize, zone: Zone, now_ms: i64) -> TimeoutItem {
+    fn item(&self, row: usize, directory: &Directory, zone: Zone, now_ms: i64) -> TimeoutItem {
         let reached = instants_of(self.level_at, row).iter().map(|us| us / 1000);
         let level_at: Vec<String> = reached
             .filter(|ms| *ms <= now_ms)
@@ -191,6 +268,14 @@ impl<'a> Rows<'a> {
             .collect();
         let answered = maybe_ms(self.answered, row);
         let seconds = |ms: i64| ms as f64 / 1000.0;
+        let group = match self.kind.value(row) == Kind::GroupExternal.as_str() {
+            true => GroupThen::of(
+                directory,
+                self.conversation.value(row),
+                self.fired[row] / 1000,
+            ),
+            false => GroupThen::default(),
+        };
         TimeoutItem {
             conversation: self.conversation.value(row).to_string(),
             kind: self.kind.value(row).to_string(),
@@ -209,6 +294,11 @@ impl<'a> Rows<'a> {
                 .working
                 .is_valid(row)
                 .then(|| seconds(self.working.value(row))),
+            message_text: None,
+            group_name: group.name,
+            owner: group.owner,
+            group_employees: group.n_employees,
+            group_members: group.n_members,
         }
     }
 }
@@ -231,14 +321,6 @@ impl TimeoutPage {
             ),
             column("fired_at", "超时时间", "Fired", ColumnKind::Instant),
             column("level", "超时级别", "Level", ColumnKind::Integer),
-            column(
-                "level_at",
-                "各级超时时间",
-                "Levels reached",
-                ColumnKind::TextList,
-            ),
-            column("rule", "规则", "Rule", ColumnKind::Text),
-            column("responsible", "群负责人", "Responsible", ColumnKind::Text),
             column("answered_at", "回复时间", "Answered", ColumnKind::Instant),
             column("waited_seconds", "等待时长", "Waited", ColumnKind::Seconds),
             column(
@@ -246,6 +328,29 @@ impl TimeoutPage {
                 "工作时间等待时长",
                 "Waited (working time)",
                 ColumnKind::Seconds,
+            ),
+            column("message_text", "消息内容", "Text", ColumnKind::Text),
+            column(
+                "level_at",
+                "各级超时时间",
+                "Levels reached",
+                ColumnKind::TextList,
+            ),
+            column("rule", "规则", "Rule", ColumnKind::Text),
+            column("group_name", "群名", "Group", ColumnKind::Text),
+            column("owner", "群主", "Owner", ColumnKind::Text),
+            column("responsible", "群负责人", "Responsible", ColumnKind::Text),
+            column(
+                "group_employees",
+                "群内员工数",
+                "Employees in the group",
+                ColumnKind::Integer,
+            ),
+            column(
+                "group_members",
+                "群成员数",
+                "Members of the group",
+                ColumnKind::Integer,
             ),
         ];
         let row = |item: TimeoutItem| -> Vec<Value> {
@@ -258,12 +363,17 @@ impl TimeoutPage {
                 json!(item.last_message_at),
                 json!(item.fired_at),
                 json!(item.level),
-                json!(item.level_at),
-                json!(item.rule),
-                json!(item.responsible),
                 json!(item.answered_at),
                 json!(item.waited_seconds),
                 json!(item.waited_working_seconds),
+                json!(item.message_text),
+                json!(item.level_at),
+                json!(item.rule),
+                json!(item.group_name),
+                json!(item.owner),
+                json!(item.responsible),
+                json!(item.group_employees),
+                json!(item.group_members),
             ]
         };
         Table {

@@ -1,5 +1,5 @@
 //! Which facts of conversations a list shows: those in the caller's scope that the question's
-//! employees and departments keep. Dialogues and timeouts are filtered by the same.
+//! employees and departments keep. Dialogues, timeouts and portraits are filtered by the same.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -51,12 +51,12 @@ impl<'a> Wanted<'a> {
             || named
                 .iter()
                 .any(|id| directory.was_in(id, &self.departments, at_ms));
-        by_employee && by_department && self.is_visible(conversation, at_ms, named)
+        by_employee && by_department && self.sees(conversation, at_ms, named)
     }
 
-    /// As a message of its conversation: an employee of the pair, or one who spoke or received in
-    /// the group or was its member, is in scope.
-    fn is_visible(&self, conversation: &str, at_ms: i64, named: &[String]) -> bool {
+    /// As a message of its conversation at that instant: an employee of the pair (among `named`), or
+    /// one who ever spoke or received in the group or was its member then, is in scope.
+    pub(super) fn sees(&self, conversation: &str, at_ms: i64, named: &[String]) -> bool {
         let Some(visible) = self.scope.employees() else {
             return true;
         };
@@ -68,6 +68,22 @@ impl<'a> Wanted<'a> {
                     .directory
                     .memberships_of(id)
                     .any(|(chat, interval)| chat == conversation && interval.contains(at_ms))
+            })
+    }
+
+    /// Whether messages of a room are visible: somebody in scope ever spoke or received there, or
+    /// was a member at some instant of `[start, end)`.
+    pub(super) fn sees_room(&self, room: &str, (start_ms, end_ms): (i64, i64)) -> bool {
+        let Some(visible) = self.scope.employees() else {
+            return true;
+        };
+        let mut in_room = self.rooms.get(room).into_iter().flatten();
+        in_room.any(|id| visible.contains(id))
+            || visible.iter().any(|id| {
+                self.facts
+                    .directory
+                    .memberships_of(id)
+                    .any(|(chat, interval)| chat == room && interval.touches(start_ms, end_ms))
             })
     }
 }

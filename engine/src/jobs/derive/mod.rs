@@ -18,6 +18,7 @@ mod output;
 mod read;
 mod recorded;
 mod rule;
+pub mod said;
 pub mod schema;
 pub mod sighting;
 pub mod sql;
