@@ -164,7 +164,7 @@ fn put_revisits(
         let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
         of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
     });
-    if !is_wanted {
+    if !is_wanted && !units.may_grow() {
         return;
     }
     let zone = context.settings.zone;

@@ -366,9 +366,10 @@ fn traverse(
             }
             directory_facts::put_ends(&context, names, units, sink);
             if sink.wants(super::Measure::OpenWaits) || sink.wants(super::Measure::GroupOpenWaits) {
-                for (slice, as_of_ms) in slices.numbered().map(|(n, s)| (n, s.as_of_ms)) {
-                    let waits = inputs.source.waits(as_of_ms, names)?;
-                    rooms::put_waits(&context, (slice, as_of_ms), &waits, names, units, sink);
+                let at_ms: Vec<i64> = slices.all.iter().map(|slice| slice.as_of_ms).collect();
+                let timers = inputs.source.timers(&at_ms, names)?;
+                for (slice, as_of_ms) in (0..).zip(at_ms) {
+                    rooms::put_waits(&context, (slice, as_of_ms), &timers, names, units, sink);
                 }
             }
         }
@@ -378,10 +379,13 @@ fn traverse(
                 read_said(question, &context, inputs, names, &mut said)?;
             }
             let mut walk = Walk::new(&context, names, units, sink);
+            // First what brings in rows, then what stands beside them.
             walk.put_happened();
             walk.put_tasks();
             walk.put_friend_requests();
             walk.put_followups();
+            walk.put_added_before();
+            walk.put_friend_requests_before();
             walk.put_ends();
             walk.put_people();
             walk.put_owned_activity(&said);
