@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use huicun_semantics::time::Period;
+
 use super::catalogue::Metric;
 use super::cell::Value;
 use super::context::Context;
@@ -243,6 +245,8 @@ pub struct Explained {
     pub unit: Unit,
     /// The slice's label.
     pub period: Option<String>,
+    /// The slice's days.
+    pub days: Period,
 }
 
 /// Explains one cell: the same traversal as [`count`], written down. None where the report has no
@@ -302,6 +306,7 @@ pub fn explain(
         names,
         unit: units.unit(unit).clone(),
         period: slices.all[slice as usize].label.clone(),
+        days: slices.all[slice as usize].days,
     }))
 }
 
