@@ -332,7 +332,7 @@ pub struct ReportArguments {
     /// (repeatable).
     #[arg(long, value_name = "ID")]
     pub department: Vec<String>,
-    /// Only this store (repeatable).
+    /// Only this store, or employees who were in it in the period (repeatable).
     #[arg(long, value_name = "ID")]
     pub store: Vec<String>,
     /// Only this group (repeatable).

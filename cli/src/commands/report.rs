@@ -12,7 +12,7 @@ use huicun_engine::metrics::settings::Settings;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_query_api::answer::Table;
-use huicun_query_api::queries::explain::{ExplainParams, explain as ask_explain};
+use huicun_query_api::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
 use huicun_query_api::queries::ranking::{RankingParams, ranking as ask_ranking};
 use huicun_query_api::queries::reports::{
     Progress, Report as Answer, ReportParams, metrics as list_metrics, report as ask_report,
@@ -23,7 +23,7 @@ use super::ask::{about, say_holes, target, with_as_of, write};
 use super::{open_archive, open_figures};
 use crate::arguments::{ExplainArguments, MetricsArguments, Ranking, Report, ReportArguments};
 use crate::failure::Failure;
-use crate::output::{About, Format, Language, Target};
+use crate::output::{About, Format, Language, Target, dressed};
 
 /// A report that takes longer than this shows how far it is.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -45,6 +45,7 @@ pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
+    say_withheld(&answer, target.language);
     let (zh, en) = kind.titles();
     let about = about_of(about(zh, en), &mut answer, &target);
     write(&answer.table, &about, &target)
@@ -75,6 +76,7 @@ pub async fn ranking(data: &Path, ranking: Ranking) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
+    say_withheld(&answer, target.language);
     let (zh, en) = match kind {
         Kind::Stores => ("门店排名", "Ranking of stores"),
         _ => ("导购排名", "Ranking of guides"),
@@ -94,7 +96,41 @@ fn params_of(options: ReportArguments, progress: Option<Progress>) -> ReportPara
         stores: options.store,
         groups: options.group,
         per: options.per,
+        rows_max: None,
         progress,
+    }
+}
+
+/// What is said where rows were kept back; nothing for who sees everything, as the operator does.
+fn withheld(answer: &Answer, language: Language) -> Option<(&'static str, String)> {
+    let told = |zh: &'static str, en: &'static str| match language {
+        Language::Zh => zh,
+        Language::En => en,
+    };
+    let name = |kind: &str| match kind {
+        "departments" => told("部门", "departments"),
+        "stores" => told("门店", "stores"),
+        "company" => told("全公司", "company"),
+        _ => told("其他", "others"),
+    };
+    if answer.withheld.is_empty() {
+        return None;
+    }
+    let parts = answer.withheld.iter();
+    let parts: Vec<String> = parts
+        .map(|(kind, n)| format!("{n} {}", name(kind)))
+        .collect();
+    let parts = parts.join(told("、", ", "));
+    let text = match language {
+        Language::Zh => format!("{parts}：只看得见其中一部分人，未列出"),
+        Language::En => format!("{parts}: not all of their people are in scope"),
+    };
+    Some((told("未列出的行", "Rows kept back"), text))
+}
+
+fn say_withheld(answer: &Answer, language: Language) {
+    if let Some((label, told)) = withheld(answer, language) {
+        eprintln!("{label}: {told}");
     }
 }
 
@@ -127,6 +163,9 @@ fn about_of(mut about: About, answer: &mut Answer, target: &Target) -> About {
     let period = format!("{} – {}", answer.period.from, answer.period.to);
     about.notes.push((label.into(), period));
     let mut about = with_as_of(about, &answer.as_of, target.language);
+    if let Some((label, told)) = withheld(answer, target.language) {
+        about.notes.push((label.into(), told));
+    }
     about.definitions = answer
         .metrics
         .iter()
@@ -254,23 +293,42 @@ pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failu
         cursor: None,
     };
     let answer = ask_explain(&Scope::local_operator(), kind, &archive, &params).await?;
-    let (heading, value) = match target.language {
-        Language::Zh => ("由明细重算的值", answer.value.to_string()),
-        Language::En => ("Value recomputed", answer.value.to_string()),
-    };
-    eprintln!("{}: {value} ({} facts)", answer.metric, answer.total);
-    let (zh, en) = kind.titles();
-    let mut about = with_as_of(
-        about(&format!("{zh}明细"), &format!("{en}, explained")),
-        &answer.as_of,
-        target.language,
+    eprintln!(
+        "{}: {} ({} facts)",
+        answer.metric, answer.value, answer.total
     );
-    about.notes.push((heading.into(), value));
+    say_holes(&answer.as_of, target.language);
+    let (zh, en) = kind.titles();
+    let mut about = about(&format!("{zh}明细"), &format!("{en}, explained"));
+    about.notes = notes_of(&answer, target.language);
+    let mut about = with_as_of(about, &answer.as_of, target.language);
     about.definitions.push(match target.language {
         Language::Zh => (answer.metric.clone(), answer.definition_zh.clone()),
         Language::En => (answer.metric.clone(), answer.definition.clone()),
     });
     write(&answer.table(), &about, &target)
+}
+
+/// Which cell it is, and what it comes to, as a person reads it.
+fn notes_of(answer: &Explanation, language: Language) -> Vec<(String, String)> {
+    let unit = match (&answer.unit, &answer.name) {
+        (None, _) => language.pick("合计", "Total").to_owned(),
+        (Some(id), None) => id.clone(),
+        (Some(id), Some(name)) => format!("{name} ({id})"),
+    };
+    let [from, to] = &answer.days;
+    let period = match &answer.period {
+        None => format!("{from} – {to}"),
+        Some(label) => format!("{label}（{from} – {to}）"),
+    };
+    let value = dressed(&answer.value, answer.value_kind, language);
+    [
+        (language.pick("行", "Row"), unit),
+        (language.pick("统计时段", "Period"), period),
+        (language.pick("由明细重算的值", "Value recomputed"), value),
+    ]
+    .map(|(label, text)| (label.to_owned(), text))
+    .to_vec()
 }
 
 /// The catalogue; with an archive's rules where there is one, else with the defaults.

@@ -25,6 +25,8 @@ mod sample;
 mod table;
 mod xlsx;
 
+pub use table::dressed;
+
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -87,7 +89,7 @@ pub enum Language {
 
 impl Language {
     /// The Chinese or the English text.
-    fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+    pub fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
         match self {
             Self::Zh => zh,
             Self::En => en,

@@ -17,6 +17,7 @@ mod ledger;
 mod media;
 mod naive;
 mod refusals;
+mod reports;
 mod rules;
 mod storage;
 mod support;

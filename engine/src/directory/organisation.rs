@@ -180,6 +180,12 @@ impl Organisation {
         below
     }
 
+    /// Everybody who ever was in anything: the employees of the directory, and whom else a store
+    /// lists. In no order.
+    pub fn everyone(&self) -> impl Iterator<Item = u32> + '_ {
+        self.places.keys().copied()
+    }
+
     /// The departments an employee was in at an instant, not those above.
     pub fn departments_at(&self, user: u32, at_ms: i64) -> impl Iterator<Item = u32> + '_ {
         let places = self.places.get(&user).filter(|places| {

@@ -14,13 +14,15 @@ pub struct Question {
     /// Only employees who were in one of these departments (or below) in the period; of a report
     /// of departments these and those below. All when empty.
     pub departments: Vec<String>,
-    /// Only these stores; all when empty.
+    /// Only these stores, or employees who were in one of them in the period; all when empty.
     pub stores: Vec<String>,
     /// Only these groups; all when empty.
     pub groups: Vec<String>,
     /// Where "now" is, UTC milliseconds: a period that reaches past it ends there for everything
     /// open.
     pub now_ms: i64,
+    /// How many rows (units times slices) are given at most.
+    pub rows_max: usize,
 }
 
 impl Question {
@@ -34,7 +36,14 @@ impl Question {
             stores: Vec::new(),
             groups: Vec::new(),
             now_ms,
+            rows_max: usize::MAX,
         }
+    }
+
+    /// The first instant, UTC milliseconds, that nothing of the answer looks at: the end of the
+    /// period, or now, if that is later.
+    pub fn looks_to_ms(&self, zone: Zone) -> i64 {
+        self.period.end_ms(zone).max(self.now_ms.saturating_add(1))
     }
 }
 
@@ -94,6 +103,14 @@ impl Slices {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// From the first instant of the first to the first instant after the last.
+    pub fn within_ms(&self) -> (i64, i64) {
+        match (self.all.first(), self.all.last()) {
+            (Some(first), Some(last)) => (first.start_ms, last.end_ms),
+            _ => (0, 0),
+        }
     }
 
     /// The slice in which an instant lies.

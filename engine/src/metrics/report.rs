@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use huicun_semantics::time::Period;
+
 use super::catalogue::Metric;
 use super::cell::Value;
 use super::context::Context;
@@ -135,14 +137,32 @@ pub struct Row {
 pub struct Answer {
     /// By id, then slice.
     pub rows: Vec<Row>,
-    /// All listed units as one, a row per slice.
+    /// All listed units as one, a row per slice; none where there are no rows.
     pub totals: Vec<Row>,
+    /// How many units were kept back, because the scope sees some of their people but not all.
+    pub n_withheld: u64,
+}
+
+/// Why a report is not given.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Its facts cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// It is too large: ask for less.
+    #[error("the report would have {n_rows} rows; at most {n_rows_max} are given")]
+    TooManyRows {
+        /// Units times slices.
+        n_rows: usize,
+        /// What the question allows.
+        n_rows_max: usize,
+    },
 }
 
 /// Counts a report.
 ///
 /// # Errors
-/// Facts that cannot be read.
+/// Facts that cannot be read, and more rows than the question allows.
 pub fn count(
     report: Report,
     per: Per,
@@ -150,7 +170,7 @@ pub fn count(
     question: &Question,
     metrics: &[Metric],
     inputs: &Inputs<'_>,
-) -> Result<Answer, SourceError> {
+) -> Result<Answer, ReportError> {
     let slices = Slices::of(question, inputs.settings.zone);
     let mut units = Units::new(per, scope, question, inputs.directory, inputs.settings.zone);
     let mut sums = Sums::new(metrics.iter().map(|m| m.fold), slices.len());
@@ -158,9 +178,12 @@ pub fn count(
     list(
         report, scope, question, inputs, &slices, &mut names, &mut units,
     )?;
+    check_size(question, &slices, &units)?;
     traverse(
         report, question, &slices, inputs, &mut names, &mut units, &mut sums,
     )?;
+    // Facts may have brought in more.
+    check_size(question, &slices, &units)?;
     let sums = sums.finished();
     let row = |number: u32, slice: u32| Row {
         unit: units.unit(number).clone(),
@@ -179,17 +202,26 @@ pub fn count(
             .collect(),
     };
     let all = |number: u32| (0..slices.len()).map(move |slice| (number, slice));
+    let listed = units.listed();
+    let total = (!listed.is_empty()).then_some(TOTAL);
+    let rows_of = |(number, slice): (u32, u32)| row(number, slice);
     Ok(Answer {
-        rows: units
-            .listed()
-            .into_iter()
-            .flat_map(all)
-            .map(|(number, slice)| row(number, slice))
-            .collect(),
-        totals: all(TOTAL)
-            .map(|(number, slice)| row(number, slice))
-            .collect(),
+        totals: total.into_iter().flat_map(all).map(rows_of).collect(),
+        rows: listed.into_iter().flat_map(all).map(rows_of).collect(),
+        n_withheld: units.n_withheld(),
     })
+}
+
+fn check_size(question: &Question, slices: &Slices, units: &Units<'_>) -> Result<(), ReportError> {
+    let n_slices = usize::try_from(slices.len()).unwrap_or(usize::MAX);
+    let n_rows = units.n_listed().saturating_mul(n_slices);
+    match n_rows <= question.rows_max {
+        true => Ok(()),
+        false => Err(ReportError::TooManyRows {
+            n_rows,
+            n_rows_max: question.rows_max,
+        }),
+    }
 }
 
 /// Which cell of a report is to be explained.
@@ -213,6 +245,8 @@ pub struct Explained {
     pub unit: Unit,
     /// The slice's label.
     pub period: Option<String>,
+    /// The slice's days.
+    pub days: Period,
 }
 
 /// Explains one cell: the same traversal as [`count`], written down. None where the report has no
@@ -257,12 +291,22 @@ pub fn explain(
     traverse(
         report, question, &slices, inputs, &mut names, &mut units, &mut parts,
     )?;
+    // As in the report: no row without facts for an id that only they would bring in, no totals
+    // without rows.
+    let is_there = match unit {
+        TOTAL => units.n_listed() > 0,
+        unit => units.unit(unit).is_listed,
+    };
+    if !is_there {
+        return Ok(None);
+    }
     Ok(Some(Explained {
         value: parts.value(),
         parts: parts.parts,
         names,
         unit: units.unit(unit).clone(),
         period: slices.all[slice as usize].label.clone(),
+        days: slices.all[slice as usize].days,
     }))
 }
 
@@ -327,9 +371,10 @@ fn traverse(
             }
             directory_facts::put_ends(&context, names, units, sink);
             if sink.wants(super::Measure::OpenWaits) || sink.wants(super::Measure::GroupOpenWaits) {
-                for (slice, as_of_ms) in slices.numbered().map(|(n, s)| (n, s.as_of_ms)) {
-                    let waits = inputs.source.waits(as_of_ms, names)?;
-                    rooms::put_waits(&context, (slice, as_of_ms), &waits, names, units, sink);
+                let at_ms: Vec<i64> = slices.all.iter().map(|slice| slice.as_of_ms).collect();
+                let timers = inputs.source.timers(&at_ms, names)?;
+                for (slice, as_of_ms) in (0..).zip(at_ms) {
+                    rooms::put_waits(&context, (slice, as_of_ms), &timers, names, units, sink);
                 }
             }
         }
@@ -339,10 +384,13 @@ fn traverse(
                 read_said(question, &context, inputs, names, &mut said)?;
             }
             let mut walk = Walk::new(&context, names, units, sink);
+            // First what brings in rows, then what stands beside them.
             walk.put_happened();
             walk.put_tasks();
             walk.put_friend_requests();
             walk.put_followups();
+            walk.put_added_before();
+            walk.put_friend_requests_before();
             walk.put_ends();
             walk.put_people();
             walk.put_owned_activity(&said);

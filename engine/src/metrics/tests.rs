@@ -7,7 +7,7 @@ use huicun_semantics::time::{By, Period};
 
 use super::catalogue::of_report;
 use super::question::Question;
-use super::report::{Answer, CellOf, Inputs, count, explain};
+use super::report::{Answer, CellOf, Inputs, ReportError, count, explain};
 use super::settings::Settings;
 use super::source::{FactSource, SourceError};
 use super::unit::Per;
@@ -16,7 +16,7 @@ use crate::access::{DataScope, Scope};
 use crate::directory::Directory;
 use crate::directory::testing::directory_of;
 use crate::jobs::period::{
-    ActivityFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact, WaitFact,
+    ActivityFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact, TimerFact,
 };
 use crate::rules::Rules;
 
@@ -160,15 +160,20 @@ impl FactSource for Vectors {
         Ok(all)
     }
 
-    fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, SourceError> {
-        Ok(vec![WaitFact {
+    fn timers(&self, _at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
+        // One runs to the end, one over the end of the first day only.
+        let begun_ms = DAY + 20 * 60 * MINUTE;
+        let ends = [("m2", None), ("m3", Some(begun_ms + DAY_MS / 2))];
+        let timer = |(message, ended_ms): (&str, Option<i64>)| TimerFact {
             conversation: names.intern("room"),
             kind: Kind::GroupExternal,
             employee: None,
             customer: names.intern("wm1"),
-            message_id: names.intern("m2"),
-            since_ms: at_ms,
-        }])
+            message_id: names.intern(message),
+            since_ms: begun_ms,
+            ended_ms,
+        };
+        Ok(ends.map(timer).to_vec())
     }
 
     fn external_rooms(&self, _names: &mut Names) -> Result<Vec<u32>, SourceError> {
@@ -301,6 +306,9 @@ fn messages_to_several_count_once_and_waits_are_those_of_the_end() {
     );
     let waits = counts(Report::Departments, "group_open_waits");
     assert_eq!(waits, of(&[("1", 1), ("11", 1), ("20", 1), ("", 1)]));
+    let by_day = column(Report::Departments, "group_open_waits", Some(By::Day));
+    let of_root: Vec<&Value> = by_day[..4].iter().map(|(_, value)| value).collect();
+    assert_eq!(of_root, [2, 1, 1, 1].map(Value::Count).each_ref());
 }
 
 #[test]
@@ -322,15 +330,144 @@ fn a_unit_that_is_not_wholly_in_scope_is_left_out_of_rows_and_totals() {
     let employees = counted(Report::Employees, &scope, &question(None));
     let ids: Vec<&str> = employees.rows.iter().map(|r| r.unit.id.as_str()).collect();
     assert_eq!(ids, ["bob"]);
-    // ann was in 11 for a day and a half.
+    assert_eq!(employees.n_withheld, 0);
+    // ann was in 11 for a day and a half; of 20 bob's reader sees nobody.
     let departments = counted(Report::Departments, &scope, &question(None));
-    assert!(departments.rows.is_empty());
-    let nothing = departments.totals[0].values.iter();
+    assert!(departments.rows.is_empty() && departments.totals.is_empty());
+    assert_eq!(departments.n_withheld, 2, "11 and the root above it");
+}
+
+fn narrow(userid: &str) -> Scope {
+    let granted = DataScope::Employees(vec![userid.into()]);
+    Scope::of_caller(&granted, |_| true, |_| Vec::new())
+}
+
+#[test]
+fn a_unit_opens_only_to_who_sees_everybody_it_ever_had() {
+    // After ann has left 11 it is bob's alone, but "ever lost by the unit" is hers too.
+    let later = Question {
+        period: Period {
+            from: day(4),
+            to: day(4),
+        },
+        ..question(None)
+    };
     assert!(
-        nothing
-            .clone()
-            .all(|v| !matches!(v, Value::Count(n) if *n > 0))
+        counted(Report::Departments, &narrow("bob"), &later)
+            .rows
+            .is_empty()
     );
+    // ann has been alone in 20, but not before 2 October is over.
+    let found = counted(Report::Departments, &narrow("ann"), &later);
+    let ids: Vec<&str> = found.rows.iter().map(|r| r.unit.id.as_str()).collect();
+    assert_eq!(ids, ["20"]);
+    // Who comes after the period is looked at as well: some figures are of now.
+    let earlier = Question {
+        period: Period {
+            from: day(1),
+            to: day(1),
+        },
+        ..question(None)
+    };
+    let found = counted(Report::Departments, &narrow("ann"), &earlier);
+    let ids: Vec<&str> = found.rows.iter().map(|r| r.unit.id.as_str()).collect();
+    assert_eq!(ids, ["20"]);
+}
+
+#[test]
+fn a_store_with_members_that_the_directory_does_not_know_opens_to_all_only() {
+    let directory = directory_of(&[
+        (
+            "employees",
+            r#"{"userid":"ann","name":"安","departments":[]}"#,
+        ),
+        (
+            "stores",
+            "{\"store_id\":\"s1\",\"name\":\"一\",\"members\":[\"ann\"]}\n\
+             {\"store_id\":\"s2\",\"name\":\"二\",\"members\":[\"ann\",\"ghost\"]}\n",
+        ),
+    ]);
+    let settings = Settings::of(&Rules::default());
+    let inputs = Inputs {
+        directory: &directory,
+        settings: &settings,
+        source: &Vectors,
+        progress: &|_, _| {},
+    };
+    let metrics = of_report(Report::Stores, &settings);
+    let found = |scope: &Scope| {
+        let question = question(None);
+        let per = Per::Store;
+        let answer = count(Report::Stores, per, scope, &question, &metrics, &inputs).unwrap();
+        let ids: Vec<String> = answer.rows.into_iter().map(|row| row.unit.id).collect();
+        (ids.join(" "), answer.n_withheld)
+    };
+    assert_eq!(found(&Scope::local_operator()), ("s1 s2".into(), 0));
+    assert_eq!(found(&narrow("ann")), ("s1".into(), 1));
+    assert_eq!(found(&narrow("bob")), (String::new(), 0));
+    // By store: who was in it, also whom the directory does not have, where he has facts.
+    let of_store = Question {
+        stores: vec!["s2".into()],
+        ..question(None)
+    };
+    let metrics = of_report(Report::Employees, &settings);
+    let scope = Scope::local_operator();
+    let per = Per::Employee;
+    let answer = count(Report::Employees, per, &scope, &of_store, &metrics, &inputs).unwrap();
+    let ids: Vec<&str> = answer.rows.iter().map(|r| r.unit.id.as_str()).collect();
+    assert_eq!(ids, ["ann"], "ghost has no facts, stranger is not in it");
+}
+
+#[test]
+fn what_has_no_row_has_no_cell() {
+    let opened = |report: Report, scope: &Scope, unit: Option<&str>| {
+        asked(|inputs| {
+            let metric = &of_report(report, inputs.settings)[0];
+            let cell = CellOf {
+                unit: unit.map(String::from),
+                slice: None,
+            };
+            let (per, question) = (report.per(), question(None));
+            explain(report, per, scope, &question, metric, &cell, inputs)
+                .unwrap()
+                .is_some()
+        })
+    };
+    let all = Scope::local_operator();
+    assert!(opened(Report::Employees, &all, Some("stranger")));
+    assert!(!opened(Report::Employees, &all, Some("nobody")));
+    assert!(!opened(Report::Departments, &narrow("bob"), None));
+    assert!(opened(Report::Employees, &narrow("bob"), None));
+}
+
+#[test]
+fn the_rows_do_not_depend_on_the_metrics() {
+    for key in ["groups_joined", "business_records", "customers_total"] {
+        let ids = counts(Report::Employees, key);
+        assert_eq!(ids.len(), 4, "{key}: {ids:?}");
+    }
+}
+
+#[test]
+fn only_rows_that_are_given_count_towards_the_limit() {
+    let asked_with = |scope: &Scope, rows_max: usize| {
+        asked(|inputs| {
+            let metrics = of_report(Report::Employees, inputs.settings);
+            let question = Question {
+                rows_max,
+                ..question(Some(By::Day))
+            };
+            let (report, per) = (Report::Employees, Per::Employee);
+            count(report, per, scope, &question, &metrics, inputs).map(|answer| answer.rows.len())
+        })
+    };
+    // ann, bob and the stranger on four days.
+    assert_eq!(asked_with(&Scope::local_operator(), 12).unwrap(), 12);
+    assert!(matches!(
+        asked_with(&Scope::local_operator(), 11),
+        Err(ReportError::TooManyRows { n_rows: 12, .. })
+    ));
+    assert_eq!(asked_with(&narrow("bob"), 4).unwrap(), 4);
 }
 
 #[test]

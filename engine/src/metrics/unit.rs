@@ -3,8 +3,9 @@
 //! Everything is counted per unit: an employee, a department with everything below, a store, the
 //! company; unit 0 is all listed units as one, for the totals row. The organisation is as it was
 //! when a fact happened (semantics 9). Nobody outside the caller's scope gets into a unit: an
-//! employee's row needs that employee in scope, a department's, store's or company's all of the
-//! employees that it had in the period.
+//! employee's row needs that employee in scope, a department's, store's or company's everybody
+//! whom it ever had up to the last instant that the report looks at, since some metrics look back
+//! further than the period ("ever lost by the unit").
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -70,6 +71,7 @@ pub struct Units<'a> {
     /// By number; none where nobody has asked yet.
     roles: Vec<Option<Role>>,
     admits: Admits,
+    n_withheld: u64,
 }
 
 /// Which ids that the directory does not have get rows of their own.
@@ -101,16 +103,34 @@ impl<'a> Units<'a> {
             stays: Vec::new(),
             roles: Vec::new(),
             admits: Admits::None,
+            n_withheld: 0,
         };
         let within = (question.period.start_ms(zone), question.period.end_ms(zone));
+        let looks_to_ms = question.looks_to_ms(zone);
         match per {
             Per::Employee => this.list_employees(scope, question, within),
-            Per::Department => this.list_departments(scope, question, within),
-            Per::Store => this.list_stores(scope, question, within),
+            Per::Department => {
+                let opening = Opening::of_departments(scope, directory, looks_to_ms);
+                this.list_departments(&opening, &asked_in_scope(scope, question), question, within);
+            }
+            Per::Store => {
+                let opening = Opening::of_stores(scope, directory, looks_to_ms);
+                this.list_stores(&opening, &asked_in_scope(scope, question), question, within);
+            }
             Per::Company if scope.is_all() => this.list("company", Some("全公司".into()), 0),
-            Per::Company | Per::Group => {}
+            Per::Company => {
+                let sees_any = scope.employees().is_some_and(|ids| !ids.is_empty());
+                this.n_withheld = u64::from(sees_any);
+            }
+            Per::Group => {}
         }
         this
+    }
+
+    /// How many units that the question asks for are kept back, because the scope sees some of
+    /// their people but not all.
+    pub fn n_withheld(&self) -> u64 {
+        self.n_withheld
     }
 
     fn list(&mut self, id: &str, name: Option<String>, level: u8) {
@@ -127,60 +147,89 @@ impl<'a> Units<'a> {
     fn list_employees(&mut self, scope: &Scope, question: &Question, within: (i64, i64)) {
         let directory = self.directory;
         let below = departments_below(directory, &question.departments);
+        let stores = numbers_of(directory, &question.stores);
+        let is_in_store = |number: u32| {
+            question.stores.is_empty() || was_in_one_of(directory, number, &stores, within)
+        };
         let mut ids: Vec<&String> = directory
             .employees
-            .keys()
-            .filter(|id| scope.sees_employee(id))
-            .filter(|id| question.employees.is_empty() || question.employees.contains(id))
-            .filter(|id| {
+            .iter()
+            .filter(|(id, _)| scope.sees_employee(id))
+            .filter(|(id, _)| question.employees.is_empty() || question.employees.contains(id))
+            .filter(|(id, _)| {
                 question.departments.is_empty() || directory.was_in_during(id, &below, within)
             })
+            .filter(|(_, employee)| is_in_store(employee.number))
+            .map(|(id, _)| id)
             .collect();
         ids.sort_unstable();
         for id in ids {
             self.list(id, Some(directory.employees[id].name.clone()), 0);
         }
-        self.admits = match (scope.is_all(), question.departments.is_empty()) {
-            (true, true) if question.employees.is_empty() => Admits::All,
-            (true, true) => Admits::Named(question.employees.iter().cloned().collect()),
-            _ => Admits::None,
+        // Only stores name people whom the directory does not have.
+        self.admits = if !scope.is_all() || !question.departments.is_empty() {
+            Admits::None
+        } else if !question.stores.is_empty() {
+            let named = directory.organisation.everyone();
+            let named = named.filter(|number| is_in_store(*number));
+            let ids = named.map(|number| directory.ids.name(number).to_owned());
+            let is_asked =
+                |id: &String| question.employees.is_empty() || question.employees.contains(id);
+            Admits::Named(ids.filter(is_asked).collect())
+        } else if question.employees.is_empty() {
+            Admits::All
+        } else {
+            Admits::Named(question.employees.iter().cloned().collect())
         };
     }
 
-    fn list_departments(&mut self, scope: &Scope, question: &Question, within: (i64, i64)) {
+    fn list_departments(
+        &mut self,
+        opening: &Opening,
+        employees: &[&String],
+        question: &Question,
+        within: (i64, i64),
+    ) {
         let directory = self.directory;
         let below = departments_below(directory, &question.departments);
+        let has_one_asked = |id: &str| {
+            if question.employees.is_empty() {
+                return true;
+            }
+            let departments = directory.departments_below(id);
+            let was_in = |userid: &&String| directory.was_in_during(userid, &departments, within);
+            employees.iter().any(was_in)
+        };
         let mut ids: Vec<&String> = directory
             .departments
             .keys()
             .filter(|id| question.departments.is_empty() || below.contains(*id))
-            .filter(|id| {
-                let departments = directory.departments_below(id);
-                opens(scope, directory, |userid| {
-                    directory.was_in_during(userid, &departments, within)
-                }) && has_one_of(&question.employees, |userid| {
-                    directory.was_in_during(userid, &departments, within)
-                })
-            })
+            .filter(|id| has_one_asked(id))
             .collect();
         ids.sort_unstable();
         for id in ids {
+            if !self.passes(opening, directory.ids.get(id)) {
+                continue;
+            }
             let level = ancestors(directory, id).len() - 1;
             let name = directory.departments[id].0.clone();
             self.list(id, Some(name), u8::try_from(level).unwrap_or(u8::MAX));
         }
     }
 
-    fn list_stores(&mut self, scope: &Scope, question: &Question, within: (i64, i64)) {
+    fn list_stores(
+        &mut self,
+        opening: &Opening,
+        employees: &[&String],
+        question: &Question,
+        within: (i64, i64),
+    ) {
         let directory = self.directory;
         let below = departments_below(directory, &question.departments);
-        let was_in = |userid: &str, store: u32| {
-            let number = directory.employees.get(userid).map(|e| e.number);
-            let stays = number.map(|number| directory.organisation.store_stays(number));
-            stays
-                .into_iter()
-                .flatten()
-                .any(|(one, stay)| one == store && stay.touches(within.0, within.1))
+        let has_one_asked = |store: u32| {
+            let mut asked = employees.iter().filter_map(|id| directory.ids.get(id));
+            question.employees.is_empty()
+                || asked.any(|user| was_in_one_of(directory, user, &[store], within))
         };
         for store in directory.organisation.stores() {
             let id = directory.ids.name(store.number);
@@ -188,14 +237,22 @@ impl<'a> Units<'a> {
             let is_asked = (question.stores.is_empty()
                 || question.stores.iter().any(|asked| asked == id))
                 && (question.departments.is_empty()
-                    || department.is_some_and(|id| below.contains(id)));
-            if is_asked
-                && opens(scope, directory, |userid| was_in(userid, store.number))
-                && has_one_of(&question.employees, |userid| was_in(userid, store.number))
-            {
+                    || department.is_some_and(|id| below.contains(id)))
+                && has_one_asked(store.number);
+            if is_asked && self.passes(opening, Some(store.number)) {
                 self.list(id, Some(store.name.to_string()), 0);
             }
         }
+    }
+
+    /// Whether the scope opens a unit; counts it where it sees a part of it only.
+    fn passes(&mut self, opening: &Opening, unit: Option<u32>) -> bool {
+        let Opening::Narrow { seen, hidden } = opening else {
+            return true;
+        };
+        let is_in = |units: &HashSet<u32>| unit.is_some_and(|unit| units.contains(&unit));
+        self.n_withheld += u64::from(is_in(seen) && is_in(hidden));
+        is_in(seen) && !is_in(hidden)
     }
 
     /// Lists groups by id with their names.
@@ -256,7 +313,7 @@ impl<'a> Units<'a> {
         let id = names.name(employee);
         let is_known = self.per != Per::Employee
             || self.directory.employees.contains_key(id)
-            || self.by_id.contains_key(id);
+            || self.by_id.get(id).is_some_and(|n| self.unit(*n).is_listed);
         if is_known {
             self.add_at(names, employee, at_ms, out);
         }
@@ -274,8 +331,10 @@ impl<'a> Units<'a> {
     fn stays_of(&mut self, id: &str) -> Vec<Stay> {
         match self.per {
             Per::Employee => {
-                if !self.by_id.contains_key(id) && self.admits(id) {
-                    self.list(id, None, 0);
+                match self.by_id.get(id) {
+                    Some(expected) => self.units[*expected as usize].is_listed = true,
+                    None if self.admits(id) => self.list(id, None, 0),
+                    None => {}
                 }
                 let stay = |unit| Stay {
                     unit,
@@ -353,12 +412,26 @@ impl<'a> Units<'a> {
         self.by_id.get(id).copied()
     }
 
-    /// The number of a unit's id, given to it now where only its facts would bring it in.
+    /// The number of a unit's id, given to it now where only its facts would bring it in: it gets
+    /// a row with the first of them.
     pub fn number_or_expected(&mut self, id: &str) -> Option<u32> {
         if self.per == Per::Employee && !self.by_id.contains_key(id) && self.admits(id) {
             self.list(id, None, 0);
+            let number = self.units.len() - 1;
+            self.units[number].is_listed = false;
         }
         self.number_of(id)
+    }
+
+    /// Whether facts may bring in rows: then all that happened is walked, whatever is counted, so
+    /// that the rows do not depend on the metrics asked for.
+    pub fn may_grow(&self) -> bool {
+        self.per == Per::Employee && !matches!(self.admits, Admits::None)
+    }
+
+    /// How many have a row.
+    pub fn n_listed(&self) -> usize {
+        self.units.iter().filter(|unit| unit.is_listed).count()
     }
 
     /// Those with a row, by id.
@@ -377,23 +450,85 @@ fn departments_below(directory: &Directory, ids: &[String]) -> BTreeSet<String> 
         .collect()
 }
 
-/// Whether the scope holds every employee of a unit, and at least one.
-fn opens(scope: &Scope, directory: &Directory, is_in: impl Fn(&str) -> bool) -> bool {
-    if scope.is_all() {
-        return true;
-    }
-    let mut n = 0;
-    let sees_all = directory
-        .employees
-        .keys()
-        .filter(|userid| is_in(userid))
-        .inspect(|_| n += 1)
-        .all(|userid| scope.sees_employee(userid));
-    sees_all && n > 0
+/// Which units a scope opens: those of whose people it sees everybody, and somebody.
+enum Opening {
+    Everything,
+    /// Units that ever had somebody whom the scope sees, and somebody whom it does not see.
+    Narrow {
+        seen: HashSet<u32>,
+        hidden: HashSet<u32>,
+    },
 }
 
-fn has_one_of(employees: &[String], is_in: impl Fn(&str) -> bool) -> bool {
-    employees.is_empty() || employees.iter().any(|userid| is_in(userid))
+impl Opening {
+    fn of_departments(scope: &Scope, directory: &Directory, until_ms: i64) -> Self {
+        let organisation = &directory.organisation;
+        Self::of(scope, directory, until_ms, |person, units| {
+            for (department, interval) in organisation.history(person) {
+                let above = organisation.above(department).iter();
+                units.extend(above.map(|unit| (*unit, interval)));
+            }
+        })
+    }
+
+    fn of_stores(scope: &Scope, directory: &Directory, until_ms: i64) -> Self {
+        Self::of(scope, directory, until_ms, |person, units| {
+            units.extend(directory.organisation.store_stays(person));
+        })
+    }
+
+    /// Looks at everybody whom the organisation names, also at ids that the directory does not
+    /// have: those only the scope `all` sees.
+    fn of(
+        scope: &Scope,
+        directory: &Directory,
+        until_ms: i64,
+        stays_of: impl Fn(u32, &mut Vec<(u32, Interval)>),
+    ) -> Self {
+        if scope.is_all() {
+            return Self::Everything;
+        }
+        let (mut seen, mut hidden) = (HashSet::new(), HashSet::new());
+        let mut stays = Vec::new();
+        for person in directory.organisation.everyone() {
+            if directory.role_of(person) != Role::Employee {
+                continue;
+            }
+            let units = match scope.sees_employee(directory.ids.name(person)) {
+                true => &mut seen,
+                false => &mut hidden,
+            };
+            stays.clear();
+            stays_of(person, &mut stays);
+            let before = stays
+                .iter()
+                .filter(|(_, stay)| stay.touches(i64::MIN, until_ms));
+            units.extend(before.map(|(unit, _)| *unit));
+        }
+        Self::Narrow { seen, hidden }
+    }
+}
+
+/// The employees asked for whom the scope sees: others would tell a narrow caller where they were.
+fn asked_in_scope<'q>(scope: &Scope, question: &'q Question) -> Vec<&'q String> {
+    let asked = question.employees.iter();
+    asked.filter(|id| scope.sees_employee(id)).collect()
+}
+
+fn numbers_of(directory: &Directory, ids: &[String]) -> Vec<u32> {
+    ids.iter().filter_map(|id| directory.ids.get(id)).collect()
+}
+
+fn was_in_one_of(
+    directory: &Directory,
+    user: u32,
+    stores: &[u32],
+    (from_ms, to_ms): (i64, i64),
+) -> bool {
+    let stays = directory.organisation.store_stays(user);
+    stays
+        .iter()
+        .any(|(store, stay)| stores.contains(store) && stay.touches(from_ms, to_ms))
 }
 
 /// The department and those above it, from itself upwards; a cycle ends the walk.

@@ -40,6 +40,8 @@ pub async fn require_token(
 ) -> Result<Response, Problem> {
     if !OPEN_PATHS.contains(&request.uri().path()) {
         let caller = authenticate(&api, request.headers()).await?;
+        // A zone that was set since the server started holds from the next question on.
+        api.archive.follow_rules()?;
         request.extensions_mut().insert(caller);
     }
     Ok(next.run(request).await)

@@ -1,11 +1,13 @@
 //! The routes of reports, of what makes their cells, and of the catalogue of metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use huicun_engine::metrics::Report as Kind;
 use huicun_engine::metrics::settings::Settings;
+use huicun_semantics::time::Period;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,7 +20,7 @@ use crate::queries::QuestionError;
 use crate::queries::archive::AsOf;
 use crate::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
 use crate::queries::ranking::{RankingParams, ranking as ask_ranking};
-use crate::queries::reports::{ReportParams, metrics as list_metrics, report};
+use crate::queries::reports::{HTTP_ROWS_MAX, ReportParams, metrics as list_metrics, report};
 
 /// Rows of a report.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -26,9 +28,15 @@ pub struct ReportRows {
     /// The rows, by id, then period; their keys are those of `/v1/metrics`.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
-    /// All rows as one unit, recomputed from their facts: one row, or one a period.
+    /// All rows as one unit, recomputed from their facts: one row, or one a period; none where
+    /// there are no rows.
     #[schema(value_type = Vec<Object>)]
     totals: Vec<Value>,
+    /// The days that the report covers, both included: first and last, YYYY-MM-DD.
+    period: [String; 2],
+    /// How many units were kept back, by kind (`departments`, `stores`, `company`): those of whose
+    /// people the caller sees some but not all. Empty for who sees everything.
+    withheld: BTreeMap<&'static str, u64>,
     /// Always null: these answers are whole.
     next: Option<String>,
     /// From which versions the answer was made.
@@ -65,7 +73,7 @@ pub struct ReportQuery {
     employee: Option<Vec<String>>,
     /// with everything below; repeatable
     department: Option<Vec<String>>,
-    /// only this store; repeatable
+    /// only this store, or employees who were in it in the period; repeatable
     store: Option<Vec<String>>,
     /// only this group; repeatable
     group: Option<Vec<String>>,
@@ -90,8 +98,13 @@ fn taken(params: &mut Params) -> Result<ReportParams, Problem> {
         stores: params.list("store"),
         groups: params.list("group"),
         per: params.one("per")?,
+        rows_max: Some(HTTP_ROWS_MAX),
         progress: None,
     })
+}
+
+fn days(period: &Period) -> [String; 2] {
+    [period.from, period.to].map(|day| day.format("%Y-%m-%d").to_string())
 }
 
 async fn answered(
@@ -110,6 +123,8 @@ async fn answered(
     Ok(Json(ReportRows {
         items: found.table.objects(),
         totals: totals.objects(),
+        period: days(&found.period),
+        withheld: found.withheld,
         next: None,
         as_of: found.as_of,
     }))
@@ -287,7 +302,7 @@ pub async fn metrics(
     ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
     ("employee" = Option<Vec<String>>, Query, description = "only this employee, or units in which he was; repeatable"),
     ("department" = Option<Vec<String>>, Query, description = "with everything below; repeatable"),
-    ("store" = Option<Vec<String>>, Query, description = "only this store; repeatable"),
+    ("store" = Option<Vec<String>>, Query, description = "only this store, or guides who were in it; repeatable"),
 ), responses(
     (status = 200, body = RankedRows),
     (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -315,6 +330,7 @@ pub async fn ranking(
             employees: params.list("employee"),
             departments: params.list("department"),
             stores: params.list("store"),
+            rows_max: Some(HTTP_ROWS_MAX),
             ..ReportParams::default()
         },
     };
@@ -322,6 +338,8 @@ pub async fn ranking(
     let found = ask_ranking(&caller.scope, kind, &api.archive, &question).await?;
     Ok(Json(RankedRows {
         items: found.table.objects(),
+        period: days(&found.period),
+        withheld: found.withheld,
         next: None,
         as_of: found.as_of,
     }))
@@ -333,6 +351,10 @@ pub struct RankedRows {
     /// The rows with their `place`, best first.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Value>,
+    /// The days that it covers, both included: first and last, YYYY-MM-DD.
+    period: [String; 2],
+    /// As in a report.
+    withheld: BTreeMap<&'static str, u64>,
     /// Always null: these answers are whole.
     next: Option<String>,
     /// From which versions the answer was made.

@@ -1,6 +1,7 @@
 //! What questions are asked of: the open archive, with the directory and the computed facts kept
 //! as long as the versions that they were made from are the newest.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use chrono::NaiveDate;
@@ -45,7 +46,9 @@ pub type Watcher = Arc<dyn Fn(Progress) + Send + Sync>;
 /// The open archive.
 pub struct Archive {
     home: Home,
-    zone: Zone,
+    zone: RwLock<Zone>,
+    /// Of which rules `zone` is; -1 before anybody asked.
+    rules_version: AtomicI64,
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
     facts: Arc<tokio::sync::Mutex<Option<Arc<Facts>>>>,
@@ -62,7 +65,8 @@ impl Archive {
             .map_err(|e| QuestionError::Parameter(e.to_string()))?;
         Ok(Self {
             home,
-            zone,
+            zone: RwLock::new(zone),
+            rules_version: AtomicI64::new(-1),
             search: RwLock::new(None),
             directory: RwLock::new(None),
             facts: Arc::default(),
@@ -87,9 +91,25 @@ impl Archive {
         Ok(self.state()?.rules()?.1)
     }
 
-    /// The company's zone.
+    /// The company's zone, by the rules that were in force at the last [`Archive::follow_rules`].
     pub fn zone(&self) -> Zone {
-        self.zone
+        *self.zone.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the zone of the rules in force, which may have been applied since the archive was
+    /// opened. A server does so when a question begins, so that one answer keeps to one zone.
+    ///
+    /// # Errors
+    /// A state that cannot be read.
+    pub fn follow_rules(&self) -> Result<(), QuestionError> {
+        let state = self.state()?;
+        let version = state.rules_version()?;
+        if self.rules_version.swap(version, Ordering::Relaxed) != version {
+            let zone = state.rules()?.1.zone();
+            let zone = zone.map_err(|e| QuestionError::Parameter(e.to_string()))?;
+            *self.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
+        }
+        Ok(())
     }
 
     /// The search index; `None` before the first message was indexed.
@@ -223,13 +243,14 @@ impl Archive {
                 .iter()
                 .map(|(table, version)| (table.to_string(), *version))
                 .collect(),
-            asked_at: self.zone.rfc3339_ms(now_ms()),
+            asked_at: self.zone().rfc3339_ms(now_ms()),
             holes: None,
             holes_total: None,
         }
     }
 
-    /// A period from optional days: a missing end reaches to the facts' own.
+    /// A period from optional days: a missing end reaches to the first or the last day of what
+    /// there is ([`Facts::days`]); today where there is nothing.
     ///
     /// # Errors
     /// Days that are none, or in the wrong order.
@@ -239,8 +260,9 @@ impl Archive {
         to: Option<&str>,
         facts: &Facts,
     ) -> Result<Period, QuestionError> {
-        let days = facts.snapshot.days();
-        let today = self.zone.day_of(now_ms());
+        let (zone, now_ms) = (facts.rules.zone().unwrap_or_default(), now_ms());
+        let days = facts.days(zone, now_ms);
+        let today = zone.day_of(now_ms);
         let (from, to) = (
             from.map(parse_day).transpose()?,
             to.map(parse_day).transpose()?,
@@ -270,9 +292,10 @@ impl Archive {
             )));
         }
         let after = to.and_then(|day| day.succ_opt());
+        let zone = self.zone();
         Ok((
-            from.map(|day| self.zone.day_start_ms(day)),
-            after.map(|day| self.zone.day_start_ms(day)),
+            from.map(|day| zone.day_start_ms(day)),
+            after.map(|day| zone.day_start_ms(day)),
         ))
     }
 }

@@ -5,6 +5,7 @@ use huicun_engine::archive::{HomeError, TableError};
 use huicun_engine::directory::DirectoryError;
 use huicun_engine::jobs::derive::DeriveError;
 use huicun_engine::metrics::UnknownMetric;
+use huicun_engine::metrics::report::ReportError;
 use huicun_engine::state::StateError;
 use huicun_engine::tables::SqlError;
 use huicun_indexer::index::{IndexError, QueryError};
@@ -89,6 +90,18 @@ pub enum QuestionError {
 impl From<QueryError> for QuestionError {
     fn from(error: QueryError) -> Self {
         Self::Parameter(format!("the query cannot be understood: {error}"))
+    }
+}
+
+impl From<ReportError> for QuestionError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Source(error) => Self::Source(error),
+            ReportError::TooManyRows { .. } => Self::Parameter(format!(
+                "{error}: take a shorter period or a coarser `by`, or fewer rows with filters such \
+                 as `employee` or `department`"
+            )),
+        }
     }
 }
 

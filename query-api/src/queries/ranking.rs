@@ -8,7 +8,8 @@ use std::cmp::Ordering;
 
 use huicun_engine::access::Scope;
 use huicun_engine::metrics::Report as Kind;
-use huicun_engine::metrics::catalogue::ValueUnit;
+use huicun_engine::metrics::catalogue::{self, ValueUnit};
+use huicun_engine::metrics::settings::Settings;
 use huicun_semantics::ranking::{n_within, places};
 use serde_json::{Value, json};
 
@@ -64,7 +65,7 @@ pub struct RankingParams {
 /// Ranks the rows of a report.
 ///
 /// # Errors
-/// A report that is not ranked, no metric, one that is unknown or no number.
+/// A report that is not ranked, no metric, one that is unknown, no number or named twice.
 pub async fn ranking(
     scope: &Scope,
     kind: Kind,
@@ -92,6 +93,12 @@ pub async fn ranking(
         metrics: criteria.iter().map(|c| c.metric.clone()).collect(),
         ..params.report.clone()
     };
+    let known = catalogue::pick(kind, &Settings::of(&archive.rules()?), &question.metrics)?;
+    if known.len() < criteria.len() {
+        return Err(QuestionError::Parameter(
+            "a ranking names each metric once: the second time would decide nothing".into(),
+        ));
+    }
     let mut found = report(scope, kind, archive, &question).await?;
     let is_number = |unit| !matches!(unit, ValueUnit::Text | ValueUnit::Counts | ValueUnit::Flag);
     if let Some(metric) = found.metrics.iter().find(|m| !is_number(m.unit())) {

@@ -1,10 +1,12 @@
 //! The reports (manual 8): metrics per unit and slice. One function for all of them.
 //!
 //! Who sees what: an employee's row needs that employee in scope. A department's or store's row
-//! needs every employee in scope whom it had in the period, the company's row the scope `all`;
-//! a row outside the scope is left out, as if it were not there. The totals row is of the rows
-//! that are given.
+//! needs everybody in scope whom it ever had up to the end of the period or now, the company's row
+//! the scope `all`; a row outside the scope is left out, as if it were not there. That some were
+//! kept back whose people the caller sees in part is said, not which. The totals row is of the
+//! rows that are given.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{Days, NaiveDate};
@@ -12,7 +14,7 @@ use huicun_engine::access::Scope;
 use huicun_engine::jobs::Facts;
 use huicun_engine::metrics::catalogue::{self, Metric, ValueUnit};
 use huicun_engine::metrics::question::Question;
-use huicun_engine::metrics::report::{Answer, Inputs, Report as Kind, Row, count};
+use huicun_engine::metrics::report::{Answer, Inputs, Report as Kind, ReportError, Row, count};
 use huicun_engine::metrics::settings::Settings;
 use huicun_engine::metrics::tables::FromTables;
 use huicun_engine::metrics::unit::Per;
@@ -23,8 +25,12 @@ use super::archive::{Archive, AsOf, now_ms};
 use super::error::QuestionError;
 use crate::answer::{Column, ColumnKind, Table};
 
-/// Rows of an answer: units times slices. A year by day of 2,000 employees fits.
+/// Rows of an answer at the command line: units times slices. A year by day of 2,000 employees
+/// fits.
 const ROWS_MAX: usize = 1_000_000;
+/// The same over HTTP, where the whole answer is held as JSON and others wait for their share of
+/// memory: a year by day of 270 employees fits.
+pub const HTTP_ROWS_MAX: usize = 100_000;
 
 /// Told after each stretch of days: how many of all are done.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
@@ -44,12 +50,14 @@ pub struct ReportParams {
     pub employees: Vec<String>,
     /// Only employees of these departments or below; of departments these and those below.
     pub departments: Vec<String>,
-    /// Only these stores.
+    /// Only these stores, or employees who were in one of them.
     pub stores: Vec<String>,
     /// Only these groups.
     pub groups: Vec<String>,
     /// What rows are about, where the report has a choice: `company`, `employee`, `department`.
     pub per: Option<String>,
+    /// Rows that are given at most: units times slices.
+    pub rows_max: Option<usize>,
     /// Who wants to know how far it is.
     pub progress: Option<Progress>,
 }
@@ -67,6 +75,9 @@ pub struct Report {
     pub period: Period,
     /// The metrics shown.
     pub metrics: Vec<Metric>,
+    /// How many units were kept back, by kind: those that the question asks for and whose people
+    /// the caller sees in part. Empty for who sees everything.
+    pub withheld: BTreeMap<&'static str, u64>,
     /// From which versions.
     pub as_of: AsOf,
 }
@@ -92,14 +103,17 @@ pub(super) async fn ask(
         .transpose()
         .map_err(|e| QuestionError::Parameter(format!("{e}")))?;
     let per = per(kind, params.per.as_deref())?;
+    filters_fit(kind, per, params)?;
     // Days are checked before anything is computed.
     archive.instants(params.from.as_deref(), params.to.as_deref())?;
     let facts = archive.facts().await?;
     let settings = Settings::of(&facts.rules);
     let period = match (kind, &params.from, &params.to) {
-        (Kind::Groups, None, None) => window(&settings, archive.zone().day_of(now_ms())),
+        (Kind::Groups, None, None) => window(&settings, settings.zone.day_of(now_ms())),
         (_, from, to) => archive.period(from.as_deref(), to.as_deref(), &facts)?,
     };
+    let rows_max = params.rows_max.unwrap_or(ROWS_MAX);
+    slices_fit(&period, by, rows_max)?;
     Ok(Asked {
         settings,
         question: Question {
@@ -108,6 +122,7 @@ pub(super) async fn ask(
             departments: params.departments.clone(),
             stores: params.stores.clone(),
             groups: params.groups.clone(),
+            rows_max,
             ..Question::over(period, now_ms())
         },
         per,
@@ -142,6 +157,70 @@ fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
     }
 }
 
+/// Refuses filters that the rows do not have: to pass them over would widen the answer.
+fn filters_fit(kind: Kind, per: Per, params: &ReportParams) -> Result<(), QuestionError> {
+    let has: &[&str] = match per {
+        Per::Employee | Per::Store => &["employee", "department", "store"],
+        Per::Department => &["employee", "department"],
+        Per::Group => &["employee", "department", "group"],
+        Per::Company => &[],
+    };
+    let given = [
+        ("employee", &params.employees),
+        ("department", &params.departments),
+        ("store", &params.stores),
+        ("group", &params.groups),
+    ];
+    let lacks = given
+        .into_iter()
+        .find(|(name, ids)| !ids.is_empty() && !has.contains(name));
+    let Some((name, _)) = lacks else {
+        return Ok(());
+    };
+    let has = match has {
+        [] => "its only row is the company's, which has no filters".to_owned(),
+        has => {
+            let has: Vec<String> = has.iter().map(|name| format!("`{name}`")).collect();
+            format!("it has {}", has.join(", "))
+        }
+    };
+    Err(QuestionError::Parameter(format!(
+        "report {kind} has no filter `{name}`: {has}"
+    )))
+}
+
+/// Refuses a period with more slices than rows may be, before they are made: the widest has
+/// millions of days.
+fn slices_fit(period: &Period, by: Option<By>, rows_max: usize) -> Result<(), QuestionError> {
+    let n_days = usize::try_from(period.n_days()).unwrap_or(usize::MAX);
+    let n_slices = match by {
+        None => 1,
+        Some(By::Day) => n_days,
+        // A month has 28 days at least; the first and the last may be cut.
+        Some(By::Week) => n_days / 7 + 2,
+        Some(By::Month) => n_days / 28 + 2,
+    };
+    match n_slices <= rows_max {
+        true => Ok(()),
+        false => Err(ReportError::TooManyRows {
+            n_rows: n_slices,
+            n_rows_max: rows_max,
+        }
+        .into()),
+    }
+}
+
+/// What units of a kind are called where some were kept back.
+fn kind_of(per: Per) -> &'static str {
+    match per {
+        Per::Employee => "employees",
+        Per::Department => "departments",
+        Per::Store => "stores",
+        Per::Company => "company",
+        Per::Group => "groups",
+    }
+}
+
 /// Counts the metrics of a report.
 pub async fn report(
     scope: &Scope,
@@ -159,10 +238,12 @@ pub async fn report(
         asked.question.period,
         asked.question.by,
     );
-    check_size(&asked)?;
     let per = asked.per;
     let (asker, picked, progress) = (scope.clone(), metrics.clone(), params.progress.clone());
-    let (zone, confirmed) = (archive.zone(), archive.state()?.confirmed_behaviours()?);
+    let (zone, confirmed) = (
+        asked.settings.zone,
+        archive.state()?.confirmed_behaviours()?,
+    );
     let counted = tokio::task::spawn_blocking(move || {
         let inputs = Inputs {
             directory: &asked.facts.directory,
@@ -196,33 +277,12 @@ pub async fn report(
         },
         period,
         metrics,
+        withheld: (counted.n_withheld > 0)
+            .then(|| (kind_of(per), counted.n_withheld))
+            .into_iter()
+            .collect(),
         as_of,
     })
-}
-
-fn check_size(asked: &Asked) -> Result<(), QuestionError> {
-    let period = &asked.question.period;
-    let n_slices = match asked.question.by {
-        None => 1,
-        // Counted without being made: a wide period has millions of days.
-        Some(By::Day) => usize::try_from(period.n_days()).unwrap_or(usize::MAX),
-        Some(by) => by.slices(period).len(),
-    };
-    let directory = &asked.facts.directory;
-    let n_units = match asked.per {
-        Per::Employee => directory.employees.len(),
-        Per::Department => directory.departments.len(),
-        Per::Store => directory.organisation.stores().len(),
-        Per::Group => directory.groups.iter().len(),
-        Per::Company => 1,
-    };
-    let n_rows = n_slices.saturating_mul(n_units.max(1));
-    if n_rows > ROWS_MAX {
-        return Err(QuestionError::Parameter(format!(
-            "the report would have {n_rows} rows; at most {ROWS_MAX} are given, take a shorter period"
-        )));
-    }
-    Ok(())
 }
 
 fn cells(per: Per, row: &Row) -> Vec<Value> {

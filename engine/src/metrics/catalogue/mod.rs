@@ -241,7 +241,7 @@ impl fmt::Display for UnknownMetric {
 impl std::error::Error for UnknownMetric {}
 
 /// The metrics that `names` pick from those of a report, in the order asked for; all when empty.
-/// A duration may be asked for with `_seconds` or without.
+/// A duration may be asked for with `_seconds` or without; what is named twice comes once.
 ///
 /// # Errors
 /// The first name that the report does not have.
@@ -254,19 +254,21 @@ pub fn pick(
     if names.is_empty() {
         return Ok(all);
     }
-    names
-        .iter()
-        .map(|name| {
-            all.iter()
-                .find(|m| m.key == *name || m.json_key() == *name)
-                .cloned()
-                .ok_or_else(|| UnknownMetric {
-                    name: name.clone(),
-                    report,
-                    known: all.iter().map(|m| m.key.clone()).collect(),
-                })
-        })
-        .collect()
+    let mut picked: Vec<Metric> = Vec::with_capacity(names.len());
+    for name in names {
+        let found = all.iter().find(|m| m.key == *name || m.json_key() == *name);
+        let Some(found) = found else {
+            return Err(UnknownMetric {
+                name: name.clone(),
+                report,
+                known: all.iter().map(|m| m.key.clone()).collect(),
+            });
+        };
+        if !picked.iter().any(|metric| metric.key == found.key) {
+            picked.push(found.clone());
+        }
+    }
+    Ok(picked)
 }
 
 #[cfg(test)]
@@ -287,7 +289,9 @@ mod tests {
             for metric in metrics {
                 let names = [metric.key.clone(), metric.json_key()];
                 let both = pick(report, &settings, &names).unwrap();
-                assert_eq!(both[0].key, both[1].key);
+                assert_eq!(both.len(), 1, "{}", metric.key);
+                let one = pick(report, &settings, &names[1..]).unwrap();
+                assert_eq!(one[0].key, both[0].key);
             }
         }
         assert!(pick(Report::Employees, &settings, &["reply_average".into()]).is_err());
