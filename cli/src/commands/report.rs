@@ -12,7 +12,7 @@ use huicun_engine::metrics::settings::Settings;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
 use huicun_query_api::answer::Table;
-use huicun_query_api::queries::explain::{ExplainParams, explain as ask_explain};
+use huicun_query_api::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
 use huicun_query_api::queries::ranking::{RankingParams, ranking as ask_ranking};
 use huicun_query_api::queries::reports::{
     Progress, Report as Answer, ReportParams, metrics as list_metrics, report as ask_report,
@@ -23,7 +23,7 @@ use super::ask::{about, say_holes, target, with_as_of, write};
 use super::{open_archive, open_figures};
 use crate::arguments::{ExplainArguments, MetricsArguments, Ranking, Report, ReportArguments};
 use crate::failure::Failure;
-use crate::output::{About, Format, Language, Target};
+use crate::output::{About, Format, Language, Target, dressed};
 
 /// A report that takes longer than this shows how far it is.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -293,23 +293,42 @@ pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failu
         cursor: None,
     };
     let answer = ask_explain(&Scope::local_operator(), kind, &archive, &params).await?;
-    let (heading, value) = match target.language {
-        Language::Zh => ("由明细重算的值", answer.value.to_string()),
-        Language::En => ("Value recomputed", answer.value.to_string()),
-    };
-    eprintln!("{}: {value} ({} facts)", answer.metric, answer.total);
-    let (zh, en) = kind.titles();
-    let mut about = with_as_of(
-        about(&format!("{zh}明细"), &format!("{en}, explained")),
-        &answer.as_of,
-        target.language,
+    eprintln!(
+        "{}: {} ({} facts)",
+        answer.metric, answer.value, answer.total
     );
-    about.notes.push((heading.into(), value));
+    say_holes(&answer.as_of, target.language);
+    let (zh, en) = kind.titles();
+    let mut about = about(&format!("{zh}明细"), &format!("{en}, explained"));
+    about.notes = notes_of(&answer, target.language);
+    let mut about = with_as_of(about, &answer.as_of, target.language);
     about.definitions.push(match target.language {
         Language::Zh => (answer.metric.clone(), answer.definition_zh.clone()),
         Language::En => (answer.metric.clone(), answer.definition.clone()),
     });
     write(&answer.table(), &about, &target)
+}
+
+/// Which cell it is, and what it comes to, as a person reads it.
+fn notes_of(answer: &Explanation, language: Language) -> Vec<(String, String)> {
+    let unit = match (&answer.unit, &answer.name) {
+        (None, _) => language.pick("合计", "Total").to_owned(),
+        (Some(id), None) => id.clone(),
+        (Some(id), Some(name)) => format!("{name} ({id})"),
+    };
+    let [from, to] = &answer.days;
+    let period = match &answer.period {
+        None => format!("{from} – {to}"),
+        Some(label) => format!("{label}（{from} – {to}）"),
+    };
+    let value = dressed(&answer.value, answer.value_kind, language);
+    [
+        (language.pick("行", "Row"), unit),
+        (language.pick("统计时段", "Period"), period),
+        (language.pick("由明细重算的值", "Value recomputed"), value),
+    ]
+    .map(|(label, text)| (label.to_owned(), text))
+    .to_vec()
 }
 
 /// The catalogue; with an archive's rules where there is one, else with the defaults.

@@ -27,6 +27,7 @@ mod table;
 mod xlsx;
 
 pub use parts::{Part, write_parts};
+pub use table::dressed;
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -90,7 +91,7 @@ pub enum Language {
 
 impl Language {
     /// The Chinese or the English text.
-    fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
+    pub fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
         match self {
             Self::Zh => zh,
             Self::En => en,

@@ -58,7 +58,8 @@ fn cells(table: &Table, row: &[Value], language: Language) -> Vec<String> {
         .collect()
 }
 
-fn dressed(value: &Value, kind: ColumnKind, language: Language) -> String {
+/// A value as a person reads it: percent, hours, few decimals.
+pub fn dressed(value: &Value, kind: ColumnKind, language: Language) -> String {
     match (kind, value.as_f64(), value) {
         (_, _, Value::Null) => "-".into(),
         (ColumnKind::Ratio, Some(ratio), _) => percent(ratio),

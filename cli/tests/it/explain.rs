@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Client, Installation, encoded};
+use crate::support::{Client, Installation, encoded, text_line};
 
 /// A made-up company of a few people over two weeks.
 fn demo() -> Installation {
@@ -126,4 +126,90 @@ fn a_cell_that_is_not_there_is_not_explained() {
         &["explain", "departments", "dialogues", "--department", "no"],
         "`no`",
     );
+}
+
+/// ann answers wm1 after one and after four minutes, revisits him by a follow-up, and sends a word
+/// that is watched.
+fn watched() -> Installation {
+    let run = Installation::new();
+    let rules = "[[sensitive.rule]]\nname = \"飞单\"\nwords = \"加我微信\"\nenabled = true\n\
+        [behaviour.sensitive_word]\nenabled = true\n";
+    let rules = run.write("rules.toml", rules);
+    run.run(&["rules", "apply", rules.to_str().unwrap()]).ok();
+    for (table, row) in [
+        (
+            "employees",
+            r#"{"userid":"ann","name":"安","departments":[]}"#,
+        ),
+        (
+            "relations",
+            r#"{"userid":"ann","external_userid":"wm1","add_time":"2024-10-01T09:00:00+08:00"}"#,
+        ),
+        (
+            "followups",
+            r#"{"id":"f7","userid":"ann","target_type":"customer","target_id":"wm1","time":"2024-10-02T09:00:00+08:00"}"#,
+        ),
+    ] {
+        run.write(&format!("directory/{table}.ndjson"), row);
+    }
+    let folder = run.path("directory");
+    run.run(&["import", "directory", folder.to_str().unwrap()])
+        .ok();
+    let minute = |n: i64| 1_727_748_000_000 + n * 60_000;
+    let lines = [
+        text_line(1, "wm1", "ann", minute(0), "在吗"),
+        text_line(2, "ann", "wm1", minute(1), "在"),
+        text_line(3, "wm1", "ann", minute(2), "多少钱"),
+        text_line(4, "ann", "wm1", minute(6), "加我微信"),
+    ];
+    let file = run.write("messages.ndjson", &lines.concat());
+    run.run(&["import", "messages", file.to_str().unwrap()])
+        .ok();
+    run
+}
+
+#[test]
+fn what_was_in_time_is_told_with_how_long_it_took() {
+    let run = watched();
+    let rows = run
+        .run(&["explain", "employees", "reply_within_3m"])
+        .ok()
+        .rows();
+    let told: Vec<(f64, f64, f64)> = rows
+        .iter()
+        .map(|row| ["numerator", "denominator", "seconds"].map(|key| row[key].as_f64().unwrap()))
+        .map(|[above, below, seconds]| (above, below, seconds))
+        .collect();
+    assert_eq!(told, [(1.0, 1.0, 60.0), (0.0, 1.0, 240.0)]);
+}
+
+#[test]
+fn a_violation_names_its_message_and_a_revisit_its_follow_up() {
+    let run = watched();
+    let found = run.run(&["behaviours"]).ok().rows();
+    let id = found[0]["behaviour_id"].as_str().unwrap();
+    let review = [
+        "behaviours",
+        "review",
+        id,
+        "--as",
+        "confirmed",
+        "--reviewer",
+        "li",
+    ];
+    run.run(&review).ok();
+    let list = |metric: &str| run.run(&["explain", "employees", metric]).ok().rows();
+    let violations = list("violations_confirmed");
+    assert_eq!(violations.len(), 1);
+    assert_eq!(violations[0]["message_ids"][0], found[0]["msgid"]);
+    let revisits = list("revisit_done_2");
+    assert_eq!(revisits.len(), 1);
+    assert_eq!(revisits[0]["id"], "f7");
+    // What is counted once adds up to the cell, however often it comes.
+    let customers = list("customers_new");
+    let sum: f64 = customers
+        .iter()
+        .map(|row| row["numerator"].as_f64().unwrap())
+        .sum();
+    assert_eq!(sum, 1.0);
 }

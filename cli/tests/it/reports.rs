@@ -56,15 +56,15 @@ fn company() -> Installation {
 }
 
 #[test]
-fn without_a_period_a_report_covers_everything_there_is_and_says_which_days() {
+fn without_a_period_a_report_covers_the_first_message_to_the_last_of_anything() {
     let run = company();
     let token = run.token("all");
     let server = run.serve("serve");
     let client = server.client(&token);
     let report = client.get("/v1/reports/employees").ok().json();
-    // From the relation to the timeout, which fired after midnight.
-    assert_eq!(report["period"], json!(["2024-09-30", "2024-10-03"]));
-    assert_eq!(report["totals"][0]["customers_new"], 1);
+    // From the message, not the relation, to the timeout, which fired after midnight.
+    assert_eq!(report["period"], json!(["2024-10-02", "2024-10-03"]));
+    assert_eq!(report["totals"][0]["customers_new"], 0);
     let timeouts = run.run(&["timeouts"]).ok().rows();
     assert_eq!(report["totals"][0]["timeouts"], timeouts.len());
     assert_eq!(timeouts.len(), 1);
@@ -73,7 +73,21 @@ fn without_a_period_a_report_covers_everything_there_is_and_says_which_days() {
     assert_eq!(report["period"], json!(["2024-10-02", "2024-10-02"]));
     assert_eq!(report["totals"][0]["timeouts"], 0);
     let ranking = client.get("/v1/ranking/guides?metric=friends").ok().json();
-    assert_eq!(ranking["period"], json!(["2024-09-30", "2024-10-03"]));
+    assert_eq!(ranking["period"], json!(["2024-10-02", "2024-10-03"]));
+}
+
+#[test]
+fn without_messages_the_directory_gives_the_period() {
+    let run = Installation::new();
+    let relation =
+        r#"{"userid":"ann","external_userid":"wm1","add_time":"2024-09-30T12:00:00+08:00"}"#;
+    let file = run.write("relations.ndjson", relation);
+    run.run(&["import", "directory", file.to_str().unwrap()])
+        .ok();
+    let rows = run.run(&["report", "guides", "--by", "day"]).ok().rows();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["period"], "2024-09-30");
+    assert_eq!(rows[0]["friends_new"], 1);
 }
 
 #[test]
@@ -205,5 +219,39 @@ fn a_running_server_takes_a_new_time_zone() {
     }
     // 23:55 in Shanghai is the afternoon of the same day; the timeout fires on it as well.
     let report = client.get("/v1/reports/employees").ok().json();
-    assert_eq!(report["period"], json!(["2024-09-30", "2024-10-02"]));
+    assert_eq!(report["period"], json!(["2024-10-02", "2024-10-02"]));
+}
+
+#[test]
+fn the_description_lists_the_metrics_of_the_rules_in_force() {
+    let run = company();
+    let token = run.token("all");
+    let server = run.serve("serve");
+    let client = server.client(&token);
+    client
+        .send(
+            "PUT",
+            "/v1/rules",
+            b"[revisit]\nenabled = true\ndays = [2, 9]\n",
+        )
+        .ok();
+    let document = server.client("").get("/openapi.json").ok().json();
+    let schema = |path: &str, name: &str| {
+        let parameters = document["paths"][path]["get"]["parameters"].as_array();
+        let mut named = parameters.unwrap().iter().filter(|one| one["name"] == name);
+        named.next().unwrap()["schema"].clone()
+    };
+    let keys = schema("/v1/reports/employees", "metrics")["items"]["enum"].clone();
+    let listed = client.get("/v1/metrics?report=employees").ok().items();
+    let listed: Vec<&Value> = listed.iter().map(|metric| &metric["key"]).collect();
+    assert_eq!(json!(listed), keys);
+    assert!(listed.contains(&&json!("revisit_rate_9")));
+    let explained = schema("/v1/explain/{report}/{metric}", "metric")["enum"].clone();
+    for key in [
+        "reply_avg_seconds",
+        "group_activity",
+        "customers_new_change",
+    ] {
+        assert!(explained.as_array().unwrap().contains(&json!(key)), "{key}");
+    }
 }

@@ -830,3 +830,77 @@ fn delta_error(folder: &FsPath) -> impl Fn(DeltaTableError) -> TableError + use<
         source: Box::new(source),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+    use super::*;
+
+    fn layout() -> Layout {
+        let column = |name| Field::new(name, DataType::Int64, false);
+        Layout {
+            schema: Arc::new(Schema::new(vec![column("n"), column("square")])),
+            partition: None,
+            statistics: &[],
+            unique: &[],
+            comment: "",
+        }
+    }
+
+    fn squares(of: std::ops::Range<i64>) -> RecordBatch {
+        let squares = Int64Array::from_iter_values(of.clone().map(|n| n * n));
+        let columns = [Int64Array::from_iter_values(of), squares].map(|c| Arc::new(c) as _);
+        RecordBatch::try_new(layout().schema, columns.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn names_tell_the_version_before_and_behind_a_checkpoint() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        assert_eq!(Table::newest_version(folder), None);
+        assert_eq!(Table::id_in_log(folder), None);
+        let mut table = Table::open_or_create(folder, layout()).await.unwrap();
+        for _ in 0..3 {
+            let note = CommitNote::default();
+            table.append(&[squares(0..1)], note).await.unwrap();
+            assert_eq!(Table::newest_version(folder), Some(table.version()));
+        }
+        assert_eq!(Table::id_in_log(folder).as_deref(), Some(table.id()));
+        table.checkpoint().await.unwrap();
+        // Entries before a checkpoint may be gone, in the end its own too.
+        for version in 0..=table.version() {
+            let entry = format!("_delta_log/{version:020}.json");
+            std::fs::remove_file(folder.join(entry)).unwrap();
+            assert_eq!(Table::newest_version(folder), Some(table.version()));
+        }
+        assert_eq!(Table::id_in_log(folder), None);
+        let next = format!("_delta_log/{:020}.json", table.version() + 1);
+        std::fs::write(folder.join(next), "{}").unwrap();
+        assert_eq!(Table::newest_version(folder), Some(table.version() + 1));
+    }
+
+    #[tokio::test]
+    async fn a_condition_picks_rows_by_a_column_that_is_not_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = layout();
+        let mut table = Table::open_or_create(folder.path(), layout).await.unwrap();
+        let note = CommitNote::default();
+        table.append(&[squares(0..10)], note).await.unwrap();
+        let even = Condition {
+            columns: &["n"],
+            is_met: Arc::new(|batch| {
+                let n = batch.column(0).as_primitive::<Int64Type>().values();
+                Ok(n.iter().map(|n| Some(n % 2 == 0)).collect())
+            }),
+        };
+        let file = &table.files()[0];
+        let read = table.read_file_where(file, &["square"], Some(even));
+        let read = read.await.unwrap();
+        let found = read
+            .iter()
+            .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values());
+        assert_eq!(found.copied().collect::<Vec<_>>(), [0, 4, 16, 36, 64]);
+    }
+}

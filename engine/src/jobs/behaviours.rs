@@ -391,5 +391,13 @@ fn behaviour_id(kind: BehaviourKind, cause: &[&str]) -> String {
         .collect()
 }
 
+/// Whether the behaviour with this id is about that message.
+pub fn is_about(id: &str, msgid: &str) -> bool {
+    let kinds = BehaviourKind::ALL.into_iter();
+    kinds
+        .map(|kind| behaviour_id(kind, &[msgid]))
+        .any(|of| of == id)
+}
+
 #[cfg(test)]
 mod tests;

@@ -54,29 +54,37 @@ impl Facts {
         })
     }
 
-    /// The first and the last day of what there is: a message, a timeout that has fired, or
-    /// something dated in the directory up to now. The period of a report that names none.
+    /// The period of a report that names none: from the first day that has a message to the last
+    /// one that has anything, be it a message, a timeout that has fired, or something dated in the
+    /// directory up to now. What the directory knows of the time before the first message does not
+    /// begin it: nothing could be measured then. Without messages it does.
     pub fn days(&self, zone: Zone, now_ms: i64) -> Option<(NaiveDate, NaiveDate)> {
         let today = zone.day_of(now_ms);
-        let of_messages = [schema::DIALOGUES, schema::ACTIVITY, schema::CALLS]
+        let messages = [schema::DIALOGUES, schema::ACTIVITY, schema::CALLS]
             .into_iter()
-            .flat_map(|table| self.snapshot.days_of(table));
-        let of_timeouts = self.snapshot.days_of(schema::TIMEOUTS);
+            .flat_map(|table| self.snapshot.days_of(table))
+            .fold(None, widened);
+        let timeouts = self.snapshot.days_of(schema::TIMEOUTS);
         let requests = self.directory.work.friend_requests.iter();
-        let of_directory = instants_of(&self.directory)
+        let directory = instants_of(&self.directory)
             // What the epoch or an instant before it says is that nobody knows when.
             .filter(|at_ms| (1..=now_ms).contains(at_ms))
-            .fold(None, widened)
-            .into_iter()
-            .flat_map(|(first, last)| [zone.day_of(first), zone.day_of(last)]);
-        let up_to_today = of_timeouts
+            .fold(None, widened);
+        let others = timeouts
             .chain(requests.map(|requests| requests.day))
-            .filter(|day| *day <= today);
-        of_messages
-            .chain(of_directory)
-            .chain(up_to_today)
-            .fold(None, widened)
+            .chain(days_of(directory, zone))
+            .filter(|day| *day <= today)
+            .fold(None, widened);
+        match (messages, others) {
+            (Some((first, last)), Some((_, other))) => Some((first, last.max(other))),
+            (messages, others) => messages.or(others),
+        }
     }
+}
+
+fn days_of(span: Option<(i64, i64)>, zone: Zone) -> impl Iterator<Item = NaiveDate> {
+    let ends = span.into_iter().flat_map(|(first, last)| [first, last]);
+    ends.map(move |at_ms| zone.day_of(at_ms))
 }
 
 fn widened<T: Ord + Copy>(span: Option<(T, T)>, one: T) -> Option<(T, T)> {

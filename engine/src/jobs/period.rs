@@ -164,9 +164,9 @@ pub struct BehaviourFact {
     pub is_confirmed: bool,
 }
 
-/// A customer who waits for an answer at an instant: a timer that runs (semantics 5, 10.9).
+/// A customer who waits for an answer: a timer (semantics 5, 10.9).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WaitFact {
+pub struct TimerFact {
     /// The conversation.
     pub conversation: u32,
     /// `SingleExternal` or `GroupExternal`.
@@ -179,6 +179,15 @@ pub struct WaitFact {
     pub message_id: u32,
     /// Since when, UTC milliseconds.
     pub since_ms: i64,
+    /// Until when; not yet ended if missing.
+    pub ended_ms: Option<i64>,
+}
+
+impl TimerFact {
+    /// Whether it runs at an instant.
+    pub fn runs_at(&self, at_ms: i64) -> bool {
+        self.since_ms <= at_ms && self.ended_ms.is_none_or(|ended_ms| at_ms < ended_ms)
+    }
 }
 
 /// The facts of a stretch of days.

@@ -1,7 +1,7 @@
 //! What the directory's facts amount to: customers added, revisits, groups joined and owned,
 //! records written; and behaviours (semantics 7, 9, 10.1, 10.2).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::NaiveDate;
 use huicun_semantics::conversation::{Kind, pair_id};
@@ -109,9 +109,9 @@ fn put_behaviours(
         for unit in &at {
             let spot = Spot { unit: *unit, slice };
             sink.count(spot, Measure::ViolationsConfirmed, || {
-                Fact::at(FactKind::Behaviour, behaviour.at_ms)
-                    .with([behaviour.trigger])
-                    .named(behaviour.id)
+                let mut fact = Fact::at(FactKind::Behaviour, behaviour.at_ms);
+                fact.behind = Behind::Cause;
+                fact.with([behaviour.trigger]).named(behaviour.id)
             });
         }
     }
@@ -164,7 +164,7 @@ fn put_revisits(
         let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
         of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
     });
-    if !is_wanted {
+    if !is_wanted && !units.may_grow() {
         return;
     }
     let zone = context.settings.zone;
@@ -192,11 +192,13 @@ fn put_revisits(
                 names.name(follow.employee),
                 names.name(follow.customer),
             ));
-            let is_done = pair.is_some_and(|pair| chats.contains(&(pair, due)))
-                || followups.contains(&(follow.employee, follow.customer, due));
+            let followup = followups.get(&(follow.employee, follow.customer, due));
+            let is_done =
+                followup.is_some() || pair.is_some_and(|pair| chats.contains(&(pair, due)));
             let fact = || {
-                let fact =
+                let mut fact =
                     Fact::at(FactKind::Revisit, starts_ms).with([follow.employee, follow.customer]);
+                fact.id = followup.copied();
                 let until_ms = zone.day_start_ms(due.succ_opt().unwrap_or(due)) - 1;
                 match pair {
                     Some(pair) => fact.within(pair, Some(until_ms), Behind::All),
@@ -228,25 +230,28 @@ fn chats_by_day(revisit: &Revisit, facts: &PeriodFacts) -> HashSet<(u32, NaiveDa
     chats.map(|a| (a.conversation, a.day)).collect()
 }
 
+/// The first follow-up record of an employee about a customer on a day.
 fn followups_by_day(
     context: &Context<'_>,
     revisit: &Revisit,
     names: &mut Names,
-) -> HashSet<(u32, u32, NaiveDate)> {
+) -> HashMap<(u32, u32, NaiveDate), u32> {
+    let mut found = HashMap::new();
     if !revisit.by_followup {
-        return HashSet::new();
+        return found;
     }
     let zone = context.settings.zone;
-    context
-        .customer_followups()
-        .map(|followup| {
-            (
-                names.intern(followup.userid),
-                names.intern(followup.target),
-                zone.day_of(followup.at_ms),
-            )
-        })
-        .collect()
+    for followup in context.customer_followups() {
+        let key = (
+            names.intern(followup.userid),
+            names.intern(followup.target),
+            zone.day_of(followup.at_ms),
+        );
+        found
+            .entry(key)
+            .or_insert_with(|| names.intern(followup.id));
+    }
+    found
 }
 
 /// Puts what is true at the end of each slice.

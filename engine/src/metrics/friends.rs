@@ -145,65 +145,107 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
             .collect()
     }
 
-    /// What happened in the slices: relations that began and ended, first joinings of groups.
+    /// Whether any of some measures is needed.
+    pub fn wants_any(&self, measures: &[Measure]) -> bool {
+        measures.iter().any(|measure| self.sink.wants(*measure))
+    }
+
+    /// The same for something that happened: it may bring in a row, whatever is counted.
+    pub fn looks_for(&self, measures: &[Measure]) -> bool {
+        self.units.may_grow() || self.wants_any(measures)
+    }
+
+    /// What happened in the period: relations that began and ended, first joinings of groups.
     pub fn put_happened(&mut self) {
-        for (slice, within) in slices(self.context) {
-            self.put_added(slice, &within);
-            self.put_lost(slice, &within);
-        }
+        self.put_added();
+        self.put_lost();
         self.put_first_joinings();
     }
 
-    fn put_added(&mut self, slice: u32, within: &Slice) {
+    fn put_added(&mut self) {
+        use Measure::{CustomersNew, FriendsNew, FriendsNewFirst, Sources};
+        if !self.looks_for(&[CustomersNew, FriendsNew, FriendsNewFirst, Sources]) {
+            return;
+        }
         let relations = &self.directory().relations;
-        for relation in relations.added_in(within.start_ms, within.end_ms) {
+        let (start_ms, end_ms) = self.context.slices.within_ms();
+        for relation in relations.added_in(start_ms, end_ms) {
+            let Some(slice) = self.context.slices.of_ms(relation.added_ms) else {
+                continue;
+            };
             let units = self.units_at(relation.user, relation.added_ms);
             if units.is_empty() {
                 continue;
             }
             let fact = self.relation(relation);
-            self.count(&units, slice, Measure::FriendsNew, &fact);
-            self.key(
-                &units,
-                slice,
-                Measure::CustomersNew,
-                relation.customer,
-                &fact,
-            );
-            let first = relations.first_adder(relation.customer, relation.added_ms);
-            if first == Some(relation.user) {
-                self.count(&units, slice, Measure::FriendsNewFirst, &fact);
+            self.count(&units, slice, FriendsNew, &fact);
+            self.key(&units, slice, CustomersNew, relation.customer, &fact);
+            if self.sink.wants(FriendsNewFirst) {
+                let first = relations.first_adder(relation.customer, relation.added_ms);
+                if first == Some(relation.user) {
+                    self.count(&units, slice, FriendsNewFirst, &fact);
+                }
             }
-            let way = match relation.add_way {
-                Some(way) => way.to_string(),
-                None => "unknown".into(),
-            };
-            self.word(&units, slice, Measure::Sources, &way, &fact);
+            if self.sink.wants(Sources) {
+                let way = match relation.add_way {
+                    Some(way) => way.to_string(),
+                    None => "unknown".into(),
+                };
+                self.word(&units, slice, Sources, &way, &fact);
+            }
         }
-        // The same number of days directly before (semantics 1).
-        let start_ms = within.days.previous().start_ms(self.context.settings.zone);
-        for relation in relations.added_in(start_ms, within.start_ms) {
-            let units = self.units_at_end(relation.user, relation.added_ms);
-            let fact = self.relation(relation);
-            let measure = Measure::CustomersNewBefore;
-            self.key(&units, slice, measure, relation.customer, &fact);
-        }
+    }
+
+    /// Customers added in as many days before each slice (semantics 1), and those of today.
+    pub fn put_added_before(&mut self) {
         let zone = self.context.settings.zone;
         let today = zone.day_of(self.context.now_ms);
         let tomorrow = today.succ_opt().unwrap_or(today);
-        let (start_ms, end_ms) = (zone.day_start_ms(today), zone.day_start_ms(tomorrow));
-        for relation in relations.added_in(start_ms, end_ms) {
+        let of_today = (zone.day_start_ms(today), zone.day_start_ms(tomorrow));
+        for (slice, within) in slices(self.context) {
+            let start_ms = within.days.previous().start_ms(zone);
+            let before = (start_ms, within.start_ms);
+            self.put_customers_added(slice, before, Measure::CustomersNewBefore);
+            self.put_customers_added(slice, of_today, Measure::CustomersNewToday);
+        }
+    }
+
+    fn put_customers_added(
+        &mut self,
+        slice: u32,
+        (start_ms, end_ms): (i64, i64),
+        measure: Measure,
+    ) {
+        if !self.sink.wants(measure) {
+            return;
+        }
+        for relation in self.directory().relations.added_in(start_ms, end_ms) {
             let units = self.units_at_end(relation.user, relation.added_ms);
+            if units.is_empty() {
+                continue;
+            }
             let fact = self.relation(relation);
-            let measure = Measure::CustomersNewToday;
             self.key(&units, slice, measure, relation.customer, &fact);
         }
     }
 
-    fn put_lost(&mut self, slice: u32, within: &Slice) {
+    fn put_lost(&mut self) {
+        use Measure::{DeletedByCustomer, DeletedByEmployee, FriendsLost, FriendsLostFirst};
+        if !self.looks_for(&[
+            DeletedByCustomer,
+            DeletedByEmployee,
+            FriendsLost,
+            FriendsLostFirst,
+        ]) {
+            return;
+        }
         let relations = &self.directory().relations;
-        for relation in relations.lost_in(within.start_ms, within.end_ms) {
+        let (start_ms, end_ms) = self.context.slices.within_ms();
+        for relation in relations.lost_in(start_ms, end_ms) {
             let Some(lost_ms) = relation.lost_ms else {
+                continue;
+            };
+            let Some(slice) = self.context.slices.of_ms(lost_ms) else {
                 continue;
             };
             let units = self.units_at(relation.user, lost_ms);
@@ -211,21 +253,17 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
                 continue;
             }
             let fact = self.relation(relation);
-            self.key(
-                &units,
-                slice,
-                Measure::FriendsLost,
-                relation.customer,
-                &fact,
-            );
-            let before_ms = lost_ms.saturating_sub(1);
-            let first = relations.first_adder(relation.customer, before_ms);
-            if relation.is_active(before_ms) && first == Some(relation.user) {
-                self.count(&units, slice, Measure::FriendsLostFirst, &fact);
+            self.key(&units, slice, FriendsLost, relation.customer, &fact);
+            if self.sink.wants(FriendsLostFirst) {
+                let before_ms = lost_ms.saturating_sub(1);
+                let first = relations.first_adder(relation.customer, before_ms);
+                if relation.is_active(before_ms) && first == Some(relation.user) {
+                    self.count(&units, slice, FriendsLostFirst, &fact);
+                }
             }
             let measure = match relation.lost_by {
-                Some(LostBy::Customer) => Measure::DeletedByCustomer,
-                Some(LostBy::Employee) => Measure::DeletedByEmployee,
+                Some(LostBy::Customer) => DeletedByCustomer,
+                Some(LostBy::Employee) => DeletedByEmployee,
                 Some(LostBy::EmployeeLeft) | None => continue,
             };
             self.count(&units, slice, measure, &fact);
@@ -256,132 +294,203 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
 
     /// What is true at the end of each slice.
     pub fn put_ends(&mut self) {
-        for (slice, within) in slices(self.context) {
-            let friends = self.put_friends(slice, within.as_of_ms);
-            self.put_lost_for_good(slice, within.as_of_ms, &friends);
-            self.put_owned(slice, within.as_of_ms, &friends);
-        }
+        self.put_friends();
+        self.put_lost_for_good();
+        self.put_owned();
     }
 
-    /// Active relations; of each unit its customers.
-    fn put_friends(&mut self, slice: u32, as_of_ms: i64) -> HashMap<u32, HashSet<u32>> {
-        let directory = self.directory();
-        let relations = &directory.relations;
-        let mut friends: HashMap<u32, HashSet<u32>> = HashMap::new();
+    /// Active relations, customer by customer, each relation in the slices at whose end it holds.
+    fn put_friends(&mut self) {
+        use Measure::{FirstCustomers, Friends, FriendsDistinct, Tags};
+        if !self.wants_any(&[FirstCustomers, Friends, FriendsDistinct, Tags]) {
+            return;
+        }
+        let relations = &self.directory().relations;
+        let as_of_ms = self.as_of_ms();
+        let (wants_first, wants_tags) = (self.sink.wants(FirstCustomers), self.sink.wants(Tags));
+        let mut units = Vec::new();
         let mut tagged: HashSet<(u32, u32, &str)> = HashSet::new();
-        let wants_tags = self.sink.wants(Measure::Tags);
-        for relation in relations.iter().filter(|r| r.is_active(as_of_ms)) {
-            let units = self.units_at_end(relation.user, as_of_ms);
-            if units.is_empty() {
-                continue;
-            }
-            let fact = self.relation(relation);
-            let customer = relation.customer;
-            for unit in &units {
-                friends.entry(*unit).or_default().insert(customer);
-            }
-            self.count(&units, slice, Measure::Friends, &fact);
-            self.key(&units, slice, Measure::FriendsDistinct, customer, &fact);
-            if relations.first_adder(customer, as_of_ms) == Some(relation.user) {
-                self.key(&units, slice, Measure::FirstCustomers, customer, &fact);
-            }
-            if wants_tags {
-                for tag in relations.tags(relation) {
-                    for unit in &units {
-                        // A customer with a tag of two employees is one of their department.
-                        if tagged.insert((*unit, customer, tag)) {
-                            self.word(&[*unit], slice, Measure::Tags, tag, &fact);
+        for (customer, his) in relations.by_customer() {
+            tagged.clear();
+            for relation in &his {
+                let holds = held(&as_of_ms, relation);
+                if holds.is_empty() {
+                    continue;
+                }
+                let employee = self.bridge.name(self.names, relation.user);
+                let fact = self.relation(relation);
+                for at in holds {
+                    let (slice, end_ms) = (at as u32, as_of_ms[at]);
+                    self.units.at_end(self.names, employee, end_ms, &mut units);
+                    if units.is_empty() {
+                        continue;
+                    }
+                    self.count(&units, slice, Friends, &fact);
+                    self.key(&units, slice, FriendsDistinct, customer, &fact);
+                    // By add time, then employee: the first that holds is the first adder's.
+                    let first = || his.iter().find(|r| r.is_active(end_ms)).map(|r| r.user);
+                    if wants_first && first() == Some(relation.user) {
+                        self.key(&units, slice, FirstCustomers, customer, &fact);
+                    }
+                    if !wants_tags {
+                        continue;
+                    }
+                    for tag in relations.tags(relation) {
+                        for unit in &units {
+                            // A customer with a tag of two employees is one of their department.
+                            if tagged.insert((slice, *unit, tag)) {
+                                self.word(&[*unit], slice, Tags, tag, &fact);
+                            }
                         }
                     }
                 }
             }
         }
-        friends
     }
 
-    /// Customers that a unit lost at any time before and has not again.
-    fn put_lost_for_good(
-        &mut self,
-        slice: u32,
-        as_of_ms: i64,
-        friends: &HashMap<u32, HashSet<u32>>,
-    ) {
+    /// As of when each slice is seen at its end, rising.
+    fn as_of_ms(&self) -> Vec<i64> {
+        let slices = self.context.slices.all.iter();
+        slices.map(|slice| slice.as_of_ms).collect()
+    }
+
+    /// The units that have a customer as a friend at an instant; `out` is cleared first.
+    fn units_of_friend(&mut self, customer: u32, at_ms: i64, out: &mut Vec<u32>) {
+        out.clear();
+        for relation in self.directory().relations.of_customer(customer) {
+            if relation.is_active(at_ms) {
+                let employee = self.bridge.name(self.names, relation.user);
+                self.units.add_at_end(self.names, employee, at_ms, out);
+            }
+        }
+    }
+
+    /// Customers that a unit lost at any time before a slice's end and has not again.
+    fn put_lost_for_good(&mut self) {
         if !self.sink.wants(Measure::CustomersLostTotal) {
             return;
         }
-        let relations = &self.directory().relations;
-        for relation in relations.lost_in(i64::MIN, as_of_ms.saturating_add(1)) {
+        let as_of_ms = self.as_of_ms();
+        let end_ms = as_of_ms.last().map_or(i64::MIN, |ms| ms.saturating_add(1));
+        let mut has = Vec::new();
+        for relation in self.directory().relations.lost_in(i64::MIN, end_ms) {
             let Some(lost_ms) = relation.lost_ms else {
                 continue;
             };
-            let mut units = self.units_at_end(relation.user, lost_ms);
-            let has = |unit: &u32| {
-                friends
-                    .get(unit)
-                    .is_some_and(|f| f.contains(&relation.customer))
-            };
-            units.retain(|unit| !has(unit));
+            let lost_by = self.units_at_end(relation.user, lost_ms);
+            if lost_by.is_empty() {
+                continue;
+            }
             let fact = self.relation(relation);
-            let measure = Measure::CustomersLostTotal;
-            self.key(&units, slice, measure, relation.customer, &fact);
+            let first = as_of_ms.partition_point(|at_ms| *at_ms < lost_ms);
+            for (at, end_ms) in as_of_ms.iter().enumerate().skip(first) {
+                self.units_of_friend(relation.customer, *end_ms, &mut has);
+                let without = lost_by.iter().copied().filter(|unit| !has.contains(unit));
+                let without: Vec<u32> = without.collect();
+                let measure = Measure::CustomersLostTotal;
+                self.key(&without, at as u32, measure, relation.customer, &fact);
+            }
         }
     }
 
     /// Owned groups and the customers in them.
-    fn put_owned(&mut self, slice: u32, as_of_ms: i64, friends: &HashMap<u32, HashSet<u32>>) {
+    fn put_owned(&mut self) {
+        use Measure::{
+            FriendsInGroups, FriendsInGroupsDistinct, FriendsInGroupsFirst, GroupNames,
+            GroupPeople, GroupsOwner, PotentialCustomers,
+        };
+        let of_customers = self.wants_any(&[
+            FriendsInGroups,
+            FriendsInGroupsDistinct,
+            FriendsInGroupsFirst,
+            GroupPeople,
+            PotentialCustomers,
+        ]);
+        if !of_customers && !self.wants_any(&[GroupNames, GroupsOwner]) {
+            return;
+        }
         let directory = self.directory();
-        let relations = &directory.relations;
-        let first = match self.sink.wants(Measure::FriendsInGroupsFirst) {
-            true => first_joinings(self.context, self.names, as_of_ms),
+        let first = match self.sink.wants(FriendsInGroupsFirst) {
+            true => first_joinings(self.context, self.names, i64::MAX),
             false => HashMap::new(),
         };
-        for group in self.external_groups(as_of_ms) {
-            let Some(owner) = group.owner_at(as_of_ms) else {
-                continue;
-            };
-            let units = self.units_at_end(owner, as_of_ms);
-            if units.is_empty() {
-                continue;
-            }
-            let owned = self.membership(group.chat, &[owner], as_of_ms);
-            self.key(&units, slice, Measure::GroupsOwner, group.chat, &owned);
-            let id = directory.ids.name(group.chat);
-            let name = group.name.as_deref().unwrap_or(id);
-            // The id stands first so that names come in its order; it is not shown.
-            let word = format!("{id}\0{name}");
-            self.word(&units, slice, Measure::GroupNames, &word, &owned);
-            for member in directory.groups.members_at(group.chat, as_of_ms) {
-                if member.role != Role::Customer {
+        let groups = external_groups(self.context, self.names);
+        for (slice, as_of_ms) in (0..).zip(self.as_of_ms()) {
+            for group in groups.iter().filter(|group| group.exists_at(as_of_ms)) {
+                let Some(owner) = group.owner_at(as_of_ms) else {
+                    continue;
+                };
+                let units = self.units_at_end(owner, as_of_ms);
+                if units.is_empty() {
                     continue;
                 }
-                let customer = member.member;
-                let fact = self.membership(group.chat, &[customer, owner], member.joined_ms);
-                self.key(&units, slice, Measure::GroupPeople, customer, &fact);
-                if relations.are_friends(owner, customer, as_of_ms) {
-                    self.count(&units, slice, Measure::FriendsInGroups, &fact);
+                let owned = self.membership(group.chat, &[owner], as_of_ms);
+                self.key(&units, slice, GroupsOwner, group.chat, &owned);
+                if self.sink.wants(GroupNames) {
+                    let id = directory.ids.name(group.chat);
+                    let name = group.name.as_deref().unwrap_or(id);
+                    // The id stands first so that names come in its order; it is not shown.
+                    let word = format!("{id}\0{name}");
+                    self.word(&units, slice, GroupNames, &word, &owned);
                 }
-                let has = |unit: &u32| friends.get(unit).is_some_and(|f| f.contains(&customer));
-                let theirs: Vec<u32> = units.iter().copied().filter(has).collect();
-                let measure = Measure::FriendsInGroupsDistinct;
-                self.key(&theirs, slice, measure, customer, &fact);
-                if relations.first_adder(customer, as_of_ms) == Some(owner)
-                    && first.get(&customer).is_some_and(|(_, chat)| {
-                        let first = directory.groups.get(*chat);
-                        first.is_some_and(|group| {
-                            group.exists_at(as_of_ms) && group.owner_at(as_of_ms) == Some(owner)
-                        })
-                    })
-                {
-                    let measure = Measure::FriendsInGroupsFirst;
-                    self.key(&units, slice, measure, customer, &fact);
+                if of_customers {
+                    self.put_customers_in((group, owner), (slice, as_of_ms), &units, &first);
                 }
+            }
+        }
+    }
+
+    /// The customers in a group, for the units of its owner.
+    fn put_customers_in(
+        &mut self,
+        (group, owner): (&Group, u32),
+        (slice, as_of_ms): (u32, i64),
+        units: &[u32],
+        first: &HashMap<u32, (i64, u32)>,
+    ) {
+        use Measure::{
+            FriendsInGroups, FriendsInGroupsDistinct, FriendsInGroupsFirst, GroupPeople,
+            PotentialCustomers,
+        };
+        let directory = self.directory();
+        let relations = &directory.relations;
+        let mut has = Vec::new();
+        for member in directory.groups.members_at(group.chat, as_of_ms) {
+            if member.role != Role::Customer {
+                continue;
+            }
+            let customer = member.member;
+            let fact = self.membership(group.chat, &[customer, owner], member.joined_ms);
+            self.key(units, slice, GroupPeople, customer, &fact);
+            if self.sink.wants(FriendsInGroups) && relations.are_friends(owner, customer, as_of_ms)
+            {
+                self.count(units, slice, FriendsInGroups, &fact);
+            }
+            if self.sink.wants(FriendsInGroupsDistinct) {
+                self.units_of_friend(customer, as_of_ms, &mut has);
+                let theirs = units.iter().copied().filter(|unit| has.contains(unit));
+                let theirs: Vec<u32> = theirs.collect();
+                self.key(&theirs, slice, FriendsInGroupsDistinct, customer, &fact);
+            }
+            // Whose first joining came later has none yet.
+            let joined_first = first.get(&customer).filter(|(ms, _)| *ms <= as_of_ms);
+            let is_owners = |chat: u32| {
+                directory.groups.get(chat).is_some_and(|group| {
+                    group.exists_at(as_of_ms) && group.owner_at(as_of_ms) == Some(owner)
+                })
+            };
+            if joined_first.is_some_and(|(_, chat)| is_owners(*chat))
+                && relations.first_adder(customer, as_of_ms) == Some(owner)
+            {
+                self.key(units, slice, FriendsInGroupsFirst, customer, &fact);
+            }
+            if self.sink.wants(PotentialCustomers) {
                 let has_any = relations.of_customer(customer).any(|relation| {
                     relation.is_active(as_of_ms)
                         && directory.role_of(relation.user) == Role::Employee
                 });
                 if !has_any {
-                    let measure = Measure::PotentialCustomers;
-                    self.key(&units, slice, measure, customer, &fact);
+                    self.key(units, slice, PotentialCustomers, customer, &fact);
                 }
             }
         }
@@ -389,6 +498,9 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
 
     /// The employees that averages divide by, and the stores they belong to.
     pub fn put_people(&mut self) {
+        if !self.wants_any(&[Measure::UnitEmployees, Measure::Stores]) {
+            return;
+        }
         let directory = self.directory();
         let listed = directory.organisation.stores().iter();
         let mut people: Vec<u32> = listed.flat_map(|store| store.members.clone()).collect();
@@ -417,6 +529,15 @@ impl<'w, 'a, 'u, S: Sink> Walk<'w, 'a, 'u, S> {
             }
         }
     }
+}
+
+/// The slices at whose end a relation holds; their ends rise.
+fn held(as_of_ms: &[i64], relation: &Relation) -> std::ops::Range<usize> {
+    let from = as_of_ms.partition_point(|at_ms| *at_ms < relation.added_ms);
+    let to = relation.lost_ms.map_or(as_of_ms.len(), |lost_ms| {
+        as_of_ms.partition_point(|at_ms| *at_ms < lost_ms)
+    });
+    from..to
 }
 
 /// The slices with their numbers.

@@ -105,6 +105,14 @@ impl Slices {
         self.all.is_empty()
     }
 
+    /// From the first instant of the first to the first instant after the last.
+    pub fn within_ms(&self) -> (i64, i64) {
+        match (self.all.first(), self.all.last()) {
+            (Some(first), Some(last)) => (first.start_ms, last.end_ms),
+            _ => (0, 0),
+        }
+    }
+
     /// The slice in which an instant lies.
     pub fn of_ms(&self, at_ms: i64) -> Option<u32> {
         let after = self.all.partition_point(|slice| slice.start_ms <= at_ms);

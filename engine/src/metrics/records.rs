@@ -8,11 +8,26 @@ use super::cell::Amount;
 use super::friends::Walk;
 use super::measure::Measure;
 use super::sink::{Behind, Fact, FactKind, Sink, Spot};
-use crate::directory::work::{Target, TaskKind};
+use crate::directory::work::{FriendRequests, Target, TaskKind};
 
 impl<S: Sink> Walk<'_, '_, '_, S> {
     /// Tasks that were given, and tasks that were done, each on its own day.
     pub fn put_tasks(&mut self) {
+        use Measure::{
+            AllTasksAssigned, AllTasksDone, PosterTasksAssigned, PosterTasksDone, TasksAssigned,
+            TasksDone,
+        };
+        let measures = [
+            AllTasksAssigned,
+            AllTasksDone,
+            PosterTasksAssigned,
+            PosterTasksDone,
+            TasksAssigned,
+            TasksDone,
+        ];
+        if !self.looks_for(&measures) {
+            return;
+        }
         let directory = self.context.directory;
         for task in &directory.work.tasks {
             let (assigned, done) = match task.kind {
@@ -67,46 +82,66 @@ impl<S: Sink> Walk<'_, '_, '_, S> {
         }
     }
 
-    /// Friend requests of the slices and of as many days before each; those of today and later,
-    /// whose counts still grow, are left out of both.
+    /// Friend requests of the slices; those of today and later, whose counts still grow, are left
+    /// out.
     pub fn put_friend_requests(&mut self) {
-        let directory = self.context.directory;
+        if !self.looks_for(&[Measure::FriendRequests]) {
+            return;
+        }
         let zone = self.context.settings.zone;
         let today = zone.day_of(self.context.now_ms);
-        let slices: Vec<_> = self
-            .context
-            .slices
-            .numbered()
-            .map(|(number, slice)| (number, slice.days))
-            .collect();
-        for (slice, days) in slices {
-            let before = days.previous();
-            for requests in &directory.work.friend_requests {
-                let day = requests.day;
-                let measure = match (days.contains(day), before.contains(day)) {
-                    _ if day >= today => continue,
-                    (true, _) => Measure::FriendRequests,
-                    (false, true) => Measure::FriendRequestsBefore,
-                    (false, false) => continue,
-                };
-                let at_ms = zone.day_start_ms(day);
-                let units = match measure {
-                    Measure::FriendRequests => self.units_at(requests.user, at_ms),
-                    _ => self.units_at_end(requests.user, at_ms),
-                };
-                let kind = FactKind::FriendRequests;
-                let fact = self.record(kind, "", requests.user, None, at_ms);
-                for unit in units {
-                    let amount = Amount::Whole(requests.count);
-                    self.sink
-                        .put(Spot { unit, slice }, measure, amount, || fact.clone());
+        for requests in &self.context.directory.work.friend_requests {
+            let at_ms = zone.day_start_ms(requests.day);
+            let Some(slice) = self.context.slices.of_ms(at_ms) else {
+                continue;
+            };
+            if requests.day < today {
+                let units = self.units_at(requests.user, at_ms);
+                self.put_requests(requests, at_ms, (&units, slice), Measure::FriendRequests);
+            }
+        }
+    }
+
+    /// The same of as many days before each slice.
+    pub fn put_friend_requests_before(&mut self) {
+        let measure = Measure::FriendRequestsBefore;
+        if !self.sink.wants(measure) {
+            return;
+        }
+        let zone = self.context.settings.zone;
+        let today = zone.day_of(self.context.now_ms);
+        for (slice, within) in super::friends::slices(self.context) {
+            let before = within.days.previous();
+            for requests in &self.context.directory.work.friend_requests {
+                if before.contains(requests.day) && requests.day < today {
+                    let at_ms = zone.day_start_ms(requests.day);
+                    let units = self.units_at_end(requests.user, at_ms);
+                    self.put_requests(requests, at_ms, (&units, slice), measure);
                 }
             }
         }
     }
 
+    fn put_requests(
+        &mut self,
+        requests: &FriendRequests,
+        at_ms: i64,
+        (units, slice): (&[u32], u32),
+        measure: Measure,
+    ) {
+        let fact = self.record(FactKind::FriendRequests, "", requests.user, None, at_ms);
+        for unit in units {
+            let spot = Spot { unit: *unit, slice };
+            let amount = Amount::Whole(requests.count);
+            self.sink.put(spot, measure, amount, || fact.clone());
+        }
+    }
+
     /// Follow-up records about customers by day, and the customers that they are about.
     pub fn put_followups(&mut self) {
+        if !self.looks_for(&[Measure::FollowupsByDay, Measure::FollowedCustomersByDay]) {
+            return;
+        }
         let directory = self.context.directory;
         let zone = self.context.settings.zone;
         let mut seen: HashSet<(u32, chrono::NaiveDate, u32)> = HashSet::new();

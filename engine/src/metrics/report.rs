@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use huicun_semantics::time::Period;
+
 use super::catalogue::Metric;
 use super::cell::Value;
 use super::context::Context;
@@ -243,6 +245,8 @@ pub struct Explained {
     pub unit: Unit,
     /// The slice's label.
     pub period: Option<String>,
+    /// The slice's days.
+    pub days: Period,
 }
 
 /// Explains one cell: the same traversal as [`count`], written down. None where the report has no
@@ -302,6 +306,7 @@ pub fn explain(
         names,
         unit: units.unit(unit).clone(),
         period: slices.all[slice as usize].label.clone(),
+        days: slices.all[slice as usize].days,
     }))
 }
 
@@ -366,9 +371,10 @@ fn traverse(
             }
             directory_facts::put_ends(&context, names, units, sink);
             if sink.wants(super::Measure::OpenWaits) || sink.wants(super::Measure::GroupOpenWaits) {
-                for (slice, as_of_ms) in slices.numbered().map(|(n, s)| (n, s.as_of_ms)) {
-                    let waits = inputs.source.waits(as_of_ms, names)?;
-                    rooms::put_waits(&context, (slice, as_of_ms), &waits, names, units, sink);
+                let at_ms: Vec<i64> = slices.all.iter().map(|slice| slice.as_of_ms).collect();
+                let timers = inputs.source.timers(&at_ms, names)?;
+                for (slice, as_of_ms) in (0..).zip(at_ms) {
+                    rooms::put_waits(&context, (slice, as_of_ms), &timers, names, units, sink);
                 }
             }
         }
@@ -378,10 +384,13 @@ fn traverse(
                 read_said(question, &context, inputs, names, &mut said)?;
             }
             let mut walk = Walk::new(&context, names, units, sink);
+            // First what brings in rows, then what stands beside them.
             walk.put_happened();
             walk.put_tasks();
             walk.put_friend_requests();
             walk.put_followups();
+            walk.put_added_before();
+            walk.put_friend_requests_before();
             walk.put_ends();
             walk.put_people();
             walk.put_owned_activity(&said);

@@ -14,7 +14,7 @@ use super::measure::Measure;
 use super::singles::{fact_of, fact_of_reply, fact_of_timeout, put_mean};
 use super::sink::{Behind, Fact, FactKind, Sink, Spot};
 use super::unit::Units;
-use crate::jobs::period::{DialogueFact, Names, PeriodFacts, SpokenFact, WaitFact};
+use crate::jobs::period::{DialogueFact, Names, PeriodFacts, SpokenFact, TimerFact};
 
 /// Buffers that serve all dialogues.
 #[derive(Default)]
@@ -291,13 +291,13 @@ fn put_timeouts(
 pub fn put_waits(
     context: &Context<'_>,
     (slice, as_of_ms): (u32, i64),
-    waits: &[WaitFact],
+    timers: &[TimerFact],
     names: &Names,
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
     let mut at = Vec::new();
-    for wait in waits {
+    for wait in timers.iter().filter(|timer| timer.runs_at(as_of_ms)) {
         at.clear();
         let measure = if wait.kind == Kind::SingleExternal {
             if let Some(employee) = wait.employee {

@@ -91,6 +91,8 @@ pub enum Behind {
     Ends,
     /// The message with the fact's id.
     Named,
+    /// The one of the first of `people` at `at_ms` that the behaviour with the fact's id is about.
+    Cause,
 }
 
 /// A fact as `explain` shows it. Ids are numbers of the names.

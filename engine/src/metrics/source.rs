@@ -2,7 +2,7 @@
 
 use huicun_semantics::time::Period;
 
-use crate::jobs::period::{Names, PeriodFacts, WaitFact};
+use crate::jobs::period::{Names, PeriodFacts, TimerFact};
 
 /// Why facts could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +18,12 @@ pub trait FactSource: Send + Sync {
     /// A table that cannot be read.
     fn stretch(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError>;
 
-    /// The timers that run at an instant (semantics 10.9), by conversation, then time.
+    /// The timers that run at any of some instants, UTC milliseconds in rising order (semantics
+    /// 10.9); by time, then conversation.
     ///
     /// # Errors
     /// A table that cannot be read.
-    fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, SourceError>;
+    fn timers(&self, at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError>;
 
     /// Rooms that the messages show to be external: a customer spoke or received there. Those that
     /// the directory shows are known to the report.

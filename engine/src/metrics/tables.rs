@@ -5,7 +5,7 @@ use huicun_semantics::time::{Period, Zone};
 use super::source::{FactSource, SourceError};
 use crate::jobs::Facts;
 use crate::jobs::derive::DeriveError;
-use crate::jobs::period::{BehaviourFact, Names, PeriodFacts, WaitFact};
+use crate::jobs::period::{BehaviourFact, Names, PeriodFacts, TimerFact};
 use crate::state::behaviours::Reviewed;
 
 /// The derived tables as they are at an instant.
@@ -70,8 +70,8 @@ impl FactSource for FromTables<'_> {
         Ok(found)
     }
 
-    fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, SourceError> {
-        wait(self.facts.snapshot.waits(at_ms.min(self.now_ms), names))
+    fn timers(&self, at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
+        wait(self.facts.snapshot.timers(at_ms, names))
     }
 
     fn external_rooms(&self, names: &mut Names) -> Result<Vec<u32>, SourceError> {

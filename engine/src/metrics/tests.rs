@@ -16,7 +16,7 @@ use crate::access::{DataScope, Scope};
 use crate::directory::Directory;
 use crate::directory::testing::directory_of;
 use crate::jobs::period::{
-    ActivityFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact, WaitFact,
+    ActivityFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact, TimerFact,
 };
 use crate::rules::Rules;
 
@@ -160,15 +160,20 @@ impl FactSource for Vectors {
         Ok(all)
     }
 
-    fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, SourceError> {
-        Ok(vec![WaitFact {
+    fn timers(&self, _at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
+        // One runs to the end, one over the end of the first day only.
+        let begun_ms = DAY + 20 * 60 * MINUTE;
+        let ends = [("m2", None), ("m3", Some(begun_ms + DAY_MS / 2))];
+        let timer = |(message, ended_ms): (&str, Option<i64>)| TimerFact {
             conversation: names.intern("room"),
             kind: Kind::GroupExternal,
             employee: None,
             customer: names.intern("wm1"),
-            message_id: names.intern("m2"),
-            since_ms: at_ms,
-        }])
+            message_id: names.intern(message),
+            since_ms: begun_ms,
+            ended_ms,
+        };
+        Ok(ends.map(timer).to_vec())
     }
 
     fn external_rooms(&self, _names: &mut Names) -> Result<Vec<u32>, SourceError> {
@@ -301,6 +306,9 @@ fn messages_to_several_count_once_and_waits_are_those_of_the_end() {
     );
     let waits = counts(Report::Departments, "group_open_waits");
     assert_eq!(waits, of(&[("1", 1), ("11", 1), ("20", 1), ("", 1)]));
+    let by_day = column(Report::Departments, "group_open_waits", Some(By::Day));
+    let of_root: Vec<&Value> = by_day[..4].iter().map(|(_, value)| value).collect();
+    assert_eq!(of_root, [2, 1, 1, 1].map(Value::Count).each_ref());
 }
 
 #[test]

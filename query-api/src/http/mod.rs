@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod callback;
+mod described;
 pub mod exposition;
 pub mod health;
 mod kf;

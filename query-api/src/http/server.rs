@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
+use huicun_engine::metrics::settings::Settings;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::callback::Callback;
 use huicun_indexer::ingest::status::Watched;
@@ -23,6 +24,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::described::with_metrics;
 use super::problem::{self, Problem};
 use super::{auth, callback, health, kf, media, metrics, people, reports, routes, search};
 use crate::queries::Archive;
@@ -119,10 +121,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let with_token = from_fn_with_state(Arc::clone(&api), auth::require_token);
     v1.route(
         "/openapi.json",
-        get(move || {
-            let document = Arc::clone(&document);
-            async move { axum::Json(document.as_ref().clone()) }
-        }),
+        get(move |state| description(state, Arc::clone(&document))),
     )
         .fallback(unknown_route)
         .with_state(api)
@@ -142,6 +141,17 @@ pub fn router(api: Arc<Api>) -> Router {
         }))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+}
+
+/// The description, with the metrics that the rules in force give.
+async fn description(
+    axum::extract::State(api): axum::extract::State<Arc<Api>>,
+    document: Arc<utoipa::openapi::OpenApi>,
+) -> Result<axum::Json<serde_json::Value>, Problem> {
+    let settings = Settings::of(&api.archive.rules()?);
+    let document =
+        serde_json::to_value(document.as_ref()).map_err(|error| Problem::internal(&error))?;
+    Ok(axum::Json(with_metrics(document, &settings)))
 }
 
 async fn unknown_route() -> Problem {

@@ -5,11 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringArray};
-use arrow::datatypes::{Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, TimeUnit, TimestampMicrosecondType};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
 use datafusion::prelude::{col, lit};
 use datafusion::scalar::ScalarValue;
 use futures::TryStreamExt;
 use huicun_engine::access::Scope;
+use huicun_engine::jobs::behaviours::is_about;
 use huicun_engine::jobs::period::Names;
 use huicun_engine::metrics::Measure;
 use huicun_engine::metrics::catalogue::{self, Metric};
@@ -22,13 +26,14 @@ use huicun_engine::tables;
 use huicun_semantics::conversation::conversations_of;
 use huicun_semantics::counted::is_counted;
 use huicun_semantics::role::Role;
+use huicun_semantics::time::Zone;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use super::page::Place;
-use super::reports::{ReportParams, ask};
+use super::reports::{ReportParams, ask, column_of};
 use crate::answer::{Column, ColumnKind, Table};
 
 /// Which cell.
@@ -70,6 +75,10 @@ pub struct FactItem {
     /// What it adds below the line, where there is one.
     #[schema(value_type = Object)]
     pub denominator: Option<f64>,
+    /// How long it took, where the metric asks whether that was in time: the numerator is then 1
+    /// or 0.
+    #[schema(value_type = Object)]
+    pub seconds: Option<f64>,
     /// The messages behind it, in order.
     pub message_ids: Vec<String>,
 }
@@ -91,6 +100,8 @@ pub struct Explanation {
     pub name: Option<String>,
     /// The slice's label.
     pub period: Option<String>,
+    /// The days of the cell, both included: first and last, YYYY-MM-DD.
+    pub days: [String; 2],
     /// The cell, recomputed from the facts alone.
     #[schema(value_type = Object)]
     pub value: Value,
@@ -102,6 +113,12 @@ pub struct Explanation {
     pub next: Option<String>,
     /// From which versions.
     pub as_of: AsOf,
+    /// What the numerators are, for people.
+    #[serde(skip)]
+    pub numerators: ColumnKind,
+    /// What the cell is, for people.
+    #[serde(skip)]
+    pub value_kind: ColumnKind,
 }
 
 /// Explains one cell.
@@ -170,10 +187,17 @@ pub async fn explain(
     let page: Vec<Shown<'_>> = found.into_iter().skip(skip).take(limit).collect();
     let end = skip + page.len();
     let messages = messages_behind(archive, &page, &opened.names).await?;
+    let instants = (
+        Some(opened.days.start_ms(zone)),
+        Some(opened.days.end_ms(zone)),
+    );
+    let as_of = archive
+        .as_of_period(scope, facts.messages_version, &facts.directory, instants)
+        .await;
     let items = page
         .iter()
         .zip(messages)
-        .map(|(shown, ids)| item(archive, shown, ids, &opened))
+        .map(|(shown, ids)| item(zone, shown, ids, &opened))
         .collect();
     let next = (end < total && limit != usize::MAX).then(|| {
         let place = Place {
@@ -191,11 +215,17 @@ pub async fn explain(
         unit: params.unit.clone(),
         name: opened.unit.name.clone(),
         period: opened.period.clone(),
+        days: [opened.days.from, opened.days.to].map(|day| day.format("%Y-%m-%d").to_string()),
+        numerators: match is_duration(metric.fold) {
+            true => ColumnKind::Seconds,
+            false => ColumnKind::Number,
+        },
+        value_kind: column_of(&metric).kind,
         value: opened.value.to_json(),
         items,
         total: total as u64,
         next,
-        as_of: archive.as_of(facts.messages_version, &facts.directory),
+        as_of,
     })
 }
 
@@ -211,6 +241,7 @@ struct Shown<'a> {
     fact: &'a Fact,
     numerator: Option<f64>,
     denominator: Option<f64>,
+    seconds: Option<f64>,
 }
 
 /// The parts by fact: what one fact adds above and below the line stands in one row.
@@ -232,9 +263,19 @@ fn merged<'a>(metric: &Metric, parts: &'a [Part]) -> Vec<Shown<'a>> {
         } else {
             amount(metric.fold, part)
         };
-        let (numerator, denominator) = match below {
-            Some(below) if below == part.measure && above != below => (None, Some(amount)),
-            _ => (Some(amount), None),
+        let (numerator, denominator, seconds) = match (metric.fold, below) {
+            (Fold::Within(_, minutes), _) => {
+                let is_in_time = amount <= f64::from(minutes) * 60.0;
+                (
+                    Some(f64::from(u8::from(is_in_time))),
+                    Some(1.0),
+                    Some(amount),
+                )
+            }
+            (_, Some(below)) if below == part.measure && above != below => {
+                (None, Some(amount), None)
+            }
+            _ => (Some(amount), None, None),
         };
         let key = key_of(&part.fact);
         let open = last_of.get(&key).copied().filter(|at| {
@@ -253,11 +294,20 @@ fn merged<'a>(metric: &Metric, parts: &'a [Part]) -> Vec<Shown<'a>> {
                     fact: &part.fact,
                     numerator,
                     denominator,
+                    seconds,
                 });
             }
         }
     }
     shown
+}
+
+/// Whether what stands above the line is a duration.
+fn is_duration(fold: Fold) -> bool {
+    matches!(
+        fold,
+        Fold::Millis(_) | Fold::MeanMillis(..) | Fold::MeanOfMeans(_) | Fold::Percentile(..)
+    )
 }
 
 type Key<'a> = (
@@ -283,9 +333,9 @@ fn key_of(fact: &Fact) -> Key<'_> {
 /// What a part adds; durations in seconds.
 fn amount(fold: Fold, part: &Part) -> f64 {
     let is_duration = match fold {
-        Fold::Millis(_) | Fold::MeanOfMeans(_) | Fold::Percentile(..) | Fold::Within(..) => true,
         Fold::MeanMillis(above, _) => part.measure == above,
-        _ => false,
+        Fold::Within(..) => true,
+        fold => is_duration(fold),
     };
     let whole = match &part.amount {
         Kept::Whole(n) | Kept::Keyed(_, n) | Kept::Value(n) | Kept::Word(_, n) => *n as f64,
@@ -294,13 +344,7 @@ fn amount(fold: Fold, part: &Part) -> f64 {
     if is_duration { whole / 1000.0 } else { whole }
 }
 
-fn item(
-    archive: &Archive,
-    shown: &Shown<'_>,
-    message_ids: Vec<String>,
-    opened: &Explained,
-) -> FactItem {
-    let zone = archive.zone();
+fn item(zone: Zone, shown: &Shown<'_>, message_ids: Vec<String>, opened: &Explained) -> FactItem {
     let name = |id: u32| opened.names.name(id).to_owned();
     let fact = shown.fact;
     let mut people: Vec<String> = Vec::new();
@@ -319,6 +363,7 @@ fn item(
         id: fact.id.map(name),
         numerator: shown.numerator,
         denominator: shown.denominator,
+        seconds: shown.seconds,
         message_ids,
     }
 }
@@ -331,46 +376,107 @@ struct Message {
     from: String,
 }
 
+/// Which messages are looked for.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// Whole conversations.
+    conversations: BTreeSet<&'a str>,
+    /// Who may speak in the pairs among them: other rows need no look at their receivers.
+    people: BTreeSet<&'a str>,
+    /// Single messages by sender and time.
+    causes: BTreeSet<(&'a str, i64)>,
+    first_ms: i64,
+    last_ms: i64,
+}
+
+impl<'a> Wanted<'a> {
+    fn behind(page: &[Shown<'_>], names: &'a Names) -> Self {
+        let mut wanted = Self {
+            first_ms: i64::MAX,
+            last_ms: i64::MIN,
+            ..Self::default()
+        };
+        for fact in page.iter().map(|shown| shown.fact) {
+            let Some(at_ms) = fact.at_ms else {
+                continue;
+            };
+            match (fact.behind, fact.conversation) {
+                (Behind::All | Behind::OfSpeaker | Behind::Ends, Some(conversation)) => {
+                    let id = names.name(conversation);
+                    wanted.conversations.insert(id);
+                    // An id with a bar in it may stand on either side of each.
+                    for (at, _) in id.match_indices('|') {
+                        wanted.people.extend([&id[..at], &id[at + 1..]]);
+                    }
+                }
+                (Behind::Cause, _) => {
+                    let who = fact.people.first();
+                    wanted.causes.extend(who.map(|id| (names.name(*id), at_ms)));
+                }
+                _ => continue,
+            }
+            wanted.first_ms = wanted.first_ms.min(at_ms);
+            wanted.last_ms = wanted.last_ms.max(fact.until_ms.unwrap_or(at_ms));
+        }
+        wanted
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.first_ms > self.last_ms
+    }
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    conversations: BTreeMap<String, Vec<Message>>,
+    /// By sender and time.
+    causes: BTreeMap<(String, i64), Vec<String>>,
+}
+
 /// The messages behind each fact of a page: one read of `messages` over their times.
 async fn messages_behind(
     archive: &Archive,
     page: &[Shown<'_>],
     names: &Names,
 ) -> Result<Vec<Vec<String>>, QuestionError> {
-    let mut wanted: BTreeSet<&str> = BTreeSet::new();
-    let (mut first_ms, mut last_ms) = (i64::MAX, i64::MIN);
-    for fact in page.iter().map(|s| s.fact) {
-        let needs = matches!(fact.behind, Behind::All | Behind::OfSpeaker | Behind::Ends);
-        if let (true, Some(conversation), Some(at_ms)) = (needs, fact.conversation, fact.at_ms) {
-            wanted.insert(names.name(conversation));
-            first_ms = first_ms.min(at_ms);
-            last_ms = last_ms.max(fact.until_ms.unwrap_or(at_ms));
-        }
-    }
-    let messages = if wanted.is_empty() {
-        BTreeMap::new()
-    } else {
-        read(archive, &wanted, (first_ms, last_ms)).await?
+    let wanted = Wanted::behind(page, names);
+    let found = match wanted.is_nothing() {
+        true => Found::default(),
+        false => read(archive, &wanted).await?,
     };
-    let of = |shown: &Shown<'_>| behind(shown.fact, &messages, names);
+    let of = |shown: &Shown<'_>| behind(shown.fact, &found, names);
     Ok(page.iter().map(of).collect())
 }
 
-fn behind(fact: &Fact, messages: &BTreeMap<String, Vec<Message>>, names: &Names) -> Vec<String> {
+fn behind(fact: &Fact, found: &Found, names: &Names) -> Vec<String> {
     if fact.behind == Behind::Named {
         return fact.id.iter().map(|id| names.name(*id).into()).collect();
     }
-    let (Some(conversation), Some(at_ms)) = (fact.conversation, fact.at_ms) else {
+    let Some(at_ms) = fact.at_ms else {
+        return Vec::new();
+    };
+    let who = fact.people.first().map(|id| names.name(*id));
+    if let (Behind::Cause, Some(who), Some(id)) = (fact.behind, who, fact.id) {
+        let sent = found.causes.get(&(who.to_owned(), at_ms));
+        let is_about = |msgid: &&String| is_about(names.name(id), msgid);
+        return sent
+            .into_iter()
+            .flatten()
+            .filter(is_about)
+            .cloned()
+            .collect();
+    }
+    let all = fact
+        .conversation
+        .and_then(|id| found.conversations.get(names.name(id)));
+    let Some(all) = all else {
         return Vec::new();
     };
     let until_ms = fact.until_ms.unwrap_or(at_ms);
-    let Some(all) = messages.get(names.name(conversation)) else {
-        return Vec::new();
-    };
     let from = all.partition_point(|m| m.at_ms < at_ms);
     let to = all.partition_point(|m| m.at_ms <= until_ms);
     let within = &all[from..to.max(from)];
-    let who = fact.people.first().map(|id| names.name(*id));
     let id_of = |m: &Message| m.msgid.clone();
     match fact.behind {
         Behind::All => within.iter().map(id_of).collect(),
@@ -384,30 +490,32 @@ fn behind(fact: &Fact, messages: &BTreeMap<String, Vec<Message>>, names: &Names)
             let answered = within.iter().find(|m| m.at_ms == until_ms && is_own(m));
             asked.into_iter().chain(answered).map(id_of).collect()
         }
-        Behind::Nothing | Behind::Named => Vec::new(),
+        Behind::Nothing | Behind::Named | Behind::Cause => Vec::new(),
     }
 }
 
-/// The counted messages of some conversations between two instants, both included, in order.
-async fn read(
+fn failed(error: impl Into<DataFusionError>) -> QuestionError {
+    QuestionError::Facts(huicun_engine::jobs::derive::DeriveError::Read(error.into()))
+}
+
+/// The rows in whose files and times the wanted messages lie, with the columns that are looked at.
+async fn rows(
     archive: &Archive,
-    wanted: &BTreeSet<&str>,
     (first_ms, last_ms): (i64, i64),
-) -> Result<BTreeMap<String, Vec<Message>>, QuestionError> {
-    let directory = archive.directory().await?;
-    let opened = tables::open(archive.home()).await?;
-    let ctx = opened.session().await?;
+) -> Result<SendableRecordBatchStream, QuestionError> {
+    let ctx = tables::open(archive.home()).await?.session().await?;
     let at = |ms: i64| {
-        let us = ms.saturating_mul(1000);
-        lit(ScalarValue::TimestampMicrosecond(
-            Some(us),
-            Some("UTC".into()),
-        ))
+        let us = Some(ms.saturating_mul(1000));
+        lit(ScalarValue::TimestampMicrosecond(us, Some("UTC".into())))
     };
-    let failed = |e| QuestionError::Facts(huicun_engine::jobs::derive::DeriveError::Read(e));
-    let frame = ctx
-        .table("messages")
-        .await
+    // A file's day is that of the zone in force when it was written: at most one beside UTC's.
+    let day = |ms: i64, beside: i32| {
+        let day = i32::try_from(ms.div_euclid(86_400_000)).unwrap_or(0);
+        lit(ScalarValue::Date32(Some(day.saturating_add(beside))))
+    };
+    let frame = ctx.table("messages").await.map_err(failed)?;
+    frame
+        .filter(col("day").between(day(first_ms, -1), day(last_ms, 1)))
         .and_then(|t| t.filter(col("status").eq(lit("ok"))))
         .and_then(|t| t.filter(col("msgtime").between(at(first_ms), at(last_ms))))
         .and_then(|t| {
@@ -415,59 +523,95 @@ async fn read(
                 "seq", "msgid", "action", "msgtype", "msgtime", "from_id", "to_ids", "room_id",
             ])
         })
-        .map_err(failed)?;
-    let mut stream = frame.execute_stream().await.map_err(failed)?;
-    let mut found: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+        .map_err(failed)?
+        .execute_stream()
+        .await
+        .map_err(failed)
+}
+
+/// The wanted messages: counted ones of conversations, in order, and single ones of any kind.
+async fn read(archive: &Archive, wanted: &Wanted<'_>) -> Result<Found, QuestionError> {
+    let directory = archive.directory().await?;
+    let mut stream = rows(archive, (wanted.first_ms, wanted.last_ms)).await?;
+    let mut found = Found::default();
     while let Some(batch) = stream.try_next().await.map_err(failed)? {
+        let column = |name: &str| batch.column_by_name(name).ok_or(QuestionError::Interrupted);
         let text = |name: &str| -> Result<StringArray, QuestionError> {
-            let column = batch
-                .column_by_name(name)
-                .ok_or(QuestionError::Interrupted)?;
-            let cast = arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)
-                .map_err(|e| failed(e.into()))?;
+            let cast = cast(column(name)?, &DataType::Utf8).map_err(failed)?;
             Ok(cast.as_string::<i32>().clone())
         };
-        let number = |name: &str| batch.column_by_name(name).ok_or(QuestionError::Interrupted);
         let (msgid, action, kind) = (text("msgid")?, text("action")?, text("msgtype")?);
         let (from, room) = (text("from_id")?, text("room_id")?);
-        let micros =
-            arrow::datatypes::DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        let time =
-            arrow::compute::cast(number("msgtime")?, &micros).map_err(|e| failed(e.into()))?;
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let time = cast(column("msgtime")?, &micros).map_err(failed)?;
         let time = time.as_primitive::<TimestampMicrosecondType>();
-        let seq = arrow::compute::cast(number("seq")?, &arrow::datatypes::DataType::Int64)
-            .map_err(|e| failed(e.into()))?;
+        let seq = cast(column("seq")?, &DataType::Int64).map_err(failed)?;
         let seq = seq.as_primitive::<Int64Type>();
-        let to_ids = number("to_ids")?.as_list::<i32>();
+        let lists = column("to_ids")?.as_list::<i32>();
+        let receivers = cast(lists.values(), &DataType::Utf8).map_err(failed)?;
+        let receivers = receivers.as_string::<i32>();
         for row in 0..batch.num_rows() {
-            let role = directory.role(from.value(row));
-            if role == Role::Robot || !is_counted(action.value(row), kind.value(row), role) {
+            let (sender, at_ms) = (from.value(row), time.value(row) / 1000);
+            if wanted.causes.contains(&(sender, at_ms)) {
+                let key = (sender.to_owned(), at_ms);
+                let sent = found.causes.entry(key).or_default();
+                sent.push(msgid.value(row).to_owned());
+            }
+            let room = match room.is_valid(row) {
+                true => room.value(row),
+                false => "",
+            };
+            let may_be_wanted = match room {
+                "" => wanted.people.contains(sender),
+                room => wanted.conversations.contains(room),
+            };
+            let role = directory.role(sender);
+            if !may_be_wanted
+                || role == Role::Robot
+                || !is_counted(action.value(row), kind.value(row), role)
+            {
                 continue;
             }
-            let to = arrow::compute::cast(&to_ids.value(row), &arrow::datatypes::DataType::Utf8)
-                .map_err(|e| failed(e.into()))?;
-            let to: Vec<&str> = to.as_string::<i32>().iter().flatten().collect();
-            let room = if room.is_valid(row) {
-                room.value(row)
-            } else {
-                ""
-            };
-            for conversation in conversations_of(from.value(row), &to, room) {
-                if wanted.contains(conversation.as_str()) {
-                    found.entry(conversation).or_default().push(Message {
-                        at_ms: time.value(row) / 1000,
+            let offsets = lists.value_offsets();
+            let to = offsets[row] as usize..offsets[row + 1] as usize;
+            let to = to.filter(|at| receivers.is_valid(*at));
+            let to: Vec<&str> = to.map(|at| receivers.value(at)).collect();
+            for conversation in conversations_of(sender, &to, room) {
+                if wanted.conversations.contains(conversation.as_str()) {
+                    let messages = found.conversations.entry(conversation).or_default();
+                    messages.push(Message {
+                        at_ms,
                         seq: seq.value(row),
                         msgid: msgid.value(row).to_owned(),
-                        from: from.value(row).to_owned(),
+                        from: sender.to_owned(),
                     });
                 }
             }
         }
     }
-    for messages in found.values_mut() {
+    for messages in found.conversations.values_mut() {
         messages.sort_by(|a, b| (a.at_ms, a.seq, &a.msgid).cmp(&(b.at_ms, b.seq, &b.msgid)));
     }
     Ok(found)
+}
+
+impl FactItem {
+    /// The cells of its row, in the order of the columns of [`Explanation::table`].
+    fn cells(&self) -> Vec<Value> {
+        let text = |text: &Option<String>| json!(text);
+        vec![
+            json!(self.kind),
+            text(&self.at),
+            text(&self.until),
+            text(&self.conversation),
+            json!(self.people),
+            text(&self.id),
+            json!(self.numerator),
+            json!(self.denominator),
+            json!(self.seconds),
+            json!(self.message_ids),
+        ]
+    }
 }
 
 impl Explanation {
@@ -482,21 +626,13 @@ impl Explanation {
             text("conversation", "会话", "Conversation"),
             kind("people", "人员", "People", ColumnKind::TextList),
             text("id", "编号", "Id"),
-            kind("numerator", "分子", "Numerator", ColumnKind::Number),
+            kind("numerator", "分子", "Numerator", self.numerators),
             kind("denominator", "分母", "Denominator", ColumnKind::Number),
+            kind("seconds", "用时", "Took", ColumnKind::Seconds),
             kind("message_ids", "消息", "Messages", ColumnKind::TextList),
         ];
-        let rows = self.items.iter().map(|item| {
-            columns
-                .iter()
-                .map(|column| {
-                    let item = serde_json::to_value(item).unwrap_or_default();
-                    item.get(&column.key).cloned().unwrap_or_default()
-                })
-                .collect()
-        });
         Table {
-            rows: rows.collect(),
+            rows: self.items.iter().map(FactItem::cells).collect(),
             columns,
         }
     }

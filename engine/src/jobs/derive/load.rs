@@ -18,7 +18,7 @@ use super::store::{self, Manifest};
 use crate::archive::{Condition, Home, Table};
 use crate::jobs::period::{
     ActivityFact, CallFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact,
-    WaitFact,
+    TimerFact,
 };
 
 /// What reports read of a table. What else is there is for lists and SQL, and costs the most.
@@ -149,9 +149,18 @@ impl Snapshot {
         Ok(facts)
     }
 
-    /// Who waits for an answer at an instant, UTC milliseconds.
-    pub async fn waits(&self, at_ms: i64, names: &mut Names) -> Result<Vec<WaitFact>, DeriveError> {
-        let day = self.zone.day_of(at_ms);
+    /// The timers that run at any of some instants, UTC milliseconds in rising order; by time, then
+    /// conversation. Read once, however many instants there are; only those that run at one of
+    /// them are kept.
+    pub async fn timers(
+        &self,
+        at_ms: &[i64],
+        names: &mut Names,
+    ) -> Result<Vec<TimerFact>, DeriveError> {
+        let Some(first_ms) = at_ms.first() else {
+            return Ok(Vec::new());
+        };
+        let day = self.zone.day_of(*first_ms);
         let mut with_end = OF_WAITS.to_vec();
         with_end.push("ended_at");
         // Rows are told by their instants, before anything else of them is decoded.
@@ -159,28 +168,29 @@ impl Snapshot {
             self.some_rows(
                 schema::TIMERS,
                 &with_end,
-                Some(runs_at(&[at_ms], &["started_at", "ended_at"])),
+                Some(runs_at(at_ms, &["started_at", "ended_at"])),
                 |on| on >= day
             ),
             self.some_rows(
                 schema::WAITING,
                 &OF_WAITS,
-                Some(runs_at(&[at_ms], &["started_at"])),
+                Some(runs_at(at_ms, &["started_at"])),
                 |_| true
             ),
         )?;
-        let mut waits = Vec::new();
+        let mut timers = Vec::new();
         for batch in ended.iter().chain(&running) {
-            wait_facts(batch, at_ms, names, &mut waits);
+            timer_facts(batch, at_ms, names, &mut timers);
         }
-        waits.sort_unstable_by(|a: &WaitFact, b: &WaitFact| {
+        timers.sort_unstable_by(|a: &TimerFact, b: &TimerFact| {
             let name = |id: u32| names.name(id);
-            a.since_ms
-                .cmp(&b.since_ms)
-                .then_with(|| name(a.conversation).cmp(name(b.conversation)))
-                .then_with(|| name(a.message_id).cmp(name(b.message_id)))
+            (a.since_ms, name(a.conversation), name(a.message_id)).cmp(&(
+                b.since_ms,
+                name(b.conversation),
+                name(b.message_id),
+            ))
         });
-        Ok(waits)
+        Ok(timers)
     }
 
     /// The ids of groups with customers.
@@ -627,7 +637,7 @@ fn timeout_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts
     }
 }
 
-fn wait_facts(batch: &RecordBatch, at_ms: i64, names: &mut Names, waits: &mut Vec<WaitFact>) {
+fn timer_facts(batch: &RecordBatch, at_ms: &[i64], names: &mut Names, timers: &mut Vec<TimerFact>) {
     let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
     let (employee, customer) = (text(batch, "employee"), text(batch, "customer"));
     let (message, started) = (text(batch, "message_id"), instant(batch, "started_at"));
@@ -637,17 +647,19 @@ fn wait_facts(batch: &RecordBatch, at_ms: i64, names: &mut Names, waits: &mut Ve
     for row in 0..batch.num_rows() {
         let since_ms = started.value(row) / 1000;
         let ended_ms = ended.and_then(|ended| maybe_ms(ended, row));
-        let is_over = ended_ms.is_some_and(|ms| ms <= at_ms);
-        if since_ms > at_ms || is_over {
+        // The first instant from its beginning on: it runs there, or at none.
+        let next = at_ms.get(at_ms.partition_point(|at_ms| *at_ms < since_ms));
+        if next.is_none_or(|at_ms| ended_ms.is_some_and(|ended_ms| ended_ms <= *at_ms)) {
             continue;
         }
-        waits.push(WaitFact {
+        timers.push(TimerFact {
             conversation: names.intern(conversation.value(row)),
             kind: kind_of(kind.value(row)),
             employee: maybe(employee, row, names),
             customer: names.intern(customer.value(row)),
             message_id: names.intern(message.value(row)),
             since_ms,
+            ended_ms,
         });
     }
 }

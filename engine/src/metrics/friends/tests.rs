@@ -22,7 +22,7 @@ use super::super::unit::Per;
 use crate::access::Scope;
 use crate::directory::Directory;
 use crate::directory::testing::directory_of;
-use crate::jobs::period::{ActivityFact, Names, PeriodFacts, WaitFact};
+use crate::jobs::period::{ActivityFact, Names, PeriodFacts, TimerFact};
 use crate::rules::Rules;
 
 /// 2024-10-01 00:00 in Shanghai, seconds.
@@ -124,7 +124,7 @@ impl FactSource for OneMessage {
         })
     }
 
-    fn waits(&self, _at_ms: i64, _names: &mut Names) -> Result<Vec<WaitFact>, SourceError> {
+    fn timers(&self, _at_ms: &[i64], _names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
         Ok(Vec::new())
     }
 
