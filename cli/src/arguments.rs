@@ -394,7 +394,7 @@ pub struct RankingArguments {
     /// Only of this department or below (repeatable).
     #[arg(long, value_name = "ID")]
     pub department: Vec<String>,
-    /// Only this store (repeatable).
+    /// Only this store, or guides who were in it in the period (repeatable).
     #[arg(long, value_name = "ID")]
     pub store: Vec<String>,
     #[command(flatten)]
