@@ -73,6 +73,49 @@ fn every_derived_table_and_column_is_described() {
     }
 }
 
+/// A cell of a page as plain text: no code, emphasis or links.
+fn plain(cell: &str) -> String {
+    let mut text = String::new();
+    for (nth, part) in cell.replace("\\|", "|").split("](").enumerate() {
+        // Behind the target of the link that the part before began.
+        let rest = match nth {
+            0 => part,
+            _ => part.split_once(')').map_or("", |(_, rest)| rest),
+        };
+        text += rest;
+    }
+    text.replace(['`', '*', '['], "")
+}
+
+/// The pages of `messages` and of the directory say of each column what SQL says of it, and maybe
+/// more.
+#[test]
+fn the_pages_of_tables_say_what_sql_says() {
+    let (messages, directory) = (
+        page("reference/messages.md"),
+        page("reference/directory.md"),
+    );
+    for column in columns() {
+        let text = match column.table.as_str() {
+            "messages" => messages.as_str(),
+            name if TABLES.iter().any(|table| table.name == name) => {
+                let (_, section) = directory.split_once(&format!("## `{name}`")).unwrap();
+                section.split("\n## ").next().unwrap()
+            }
+            _ => continue,
+        };
+        let start = format!("| `{}` |", column.name);
+        let line = text.lines().find(|line| line.starts_with(&start)).unwrap();
+        assert!(
+            plain(line).contains(&plain(&column.en)),
+            "{}.{}: {line}\nSQL says: {}",
+            column.table,
+            column.name,
+            column.en
+        );
+    }
+}
+
 /// What SQL says of its columns.
 fn columns() -> Vec<columns::Column> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -107,7 +150,11 @@ fn the_page_of_derived_tables_is_the_schema() {
             sections += &format!(
                 "| `{name}` | {} | {} | {} |\n",
                 column.kind,
-                if column.nullable { "yes" } else { "no" },
+                // The table's own: a view may say less.
+                match table.schema().field_with_name(name).unwrap().is_nullable() {
+                    true => "yes",
+                    false => "no",
+                },
                 column.en.replace('|', "\\|"),
             );
         }

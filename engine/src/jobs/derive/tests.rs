@@ -407,6 +407,30 @@ fn a_rebuild_that_is_stopped_leaves_what_was_in_force() {
     });
 }
 
+#[test]
+fn rules_dated_before_a_loss_that_was_noted_judge_it_too() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let one = Said {
+        after_minutes: 1,
+        from: 0,
+        to: vec![3],
+        room: None,
+        text: 0,
+        is_recall: false,
+    };
+    // Later than all messages, earlier than the loss, which is noted now.
+    let changes = vec![
+        Change::Messages(usize::MAX),
+        Change::Lost,
+        Change::Watched(0, 2900),
+    ];
+    runtime.block_on(check(vec![one; 3], vec![false], changes));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 100, ..ProptestConfig::default() })]
     #[test]

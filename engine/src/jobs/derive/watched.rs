@@ -190,13 +190,13 @@ impl Work<'_> {
         mut news: News,
     ) -> Result<WatchedDone, DeriveError> {
         let (before, inputs) = (&known.made_from.watched, &self.watched);
-        // A version that is newer than messages in which older rules have looked already: somebody
-        // set the clock back, or took the state from a backup.
-        let is_early = || {
-            let new = &inputs.versions[before.n_versions..];
-            new.iter().any(|v| v.applied_ms <= known.archived_until_ms)
+        // A version that claims to have been in force when something entered that older rules have
+        // looked at already: somebody set the clock back, or took the state from a backup.
+        let is_new_before = |entered_ms: i64| {
+            let mut new = inputs.versions[before.n_versions..].iter();
+            new.any(|version| version.applied_ms <= entered_ms)
         };
-        if !before.is_prefix_of(inputs) || is_early() {
+        if !before.is_prefix_of(inputs) || is_new_before(known.archived_until_ms) {
             return self.watch_all(outputs).await;
         }
         let ranges: Vec<Stretch> = inputs.rescans[before.n_rescans..]
@@ -225,6 +225,7 @@ impl Work<'_> {
         let losses = |w: &WatchedBy| (w.n_losses, w.last_loss_ms);
         let is_all = is_directory_changed
             || !ranges.is_empty()
+            || is_new_before(before.last_loss_ms)
             || losses(before) != losses(&made_from.watched);
         if is_all {
             self.judge(outputs, behaviours, None).await?;
