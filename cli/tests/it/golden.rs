@@ -278,6 +278,8 @@ macro_rules! folders {
 }
 
 folders! {
+    reply_rules "05-reply-rules"
+    revisit_rules "07-revisit-rules"
     behaviours "08-behaviours"
     organisation "09-organisation"
     single_chats "10.1-singles"
