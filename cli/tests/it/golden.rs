@@ -278,6 +278,7 @@ macro_rules! folders {
 }
 
 folders! {
+    dialogue_rules "03-dialogue-rules"
     reply_rules "05-reply-rules"
     revisit_rules "07-revisit-rules"
     behaviours "08-behaviours"
