@@ -107,7 +107,11 @@ impl Both {
         let answers: Vec<(&str, Vec<Value>)> = match step["only"].as_str() {
             None => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some("binary") => vec![("binary", ask_binary())],
-            Some("naive model") => vec![("naive model", ask_model())],
+            // Of a command that the binary does not have yet; once it has it, it is asked too.
+            Some("naive model") if self.run.run(&[arguments[0], "--help"]).status != 0 => {
+                vec![("naive model", ask_model())]
+            }
+            Some("naive model") => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some(other) => panic!("`{other}` cannot be asked"),
         };
         for (who, rows) in answers {
