@@ -107,7 +107,11 @@ impl Both {
         let answers: Vec<(&str, Vec<Value>)> = match step["only"].as_str() {
             None => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some("binary") => vec![("binary", ask_binary())],
-            Some("naive model") => vec![("naive model", ask_model())],
+            // Of a command that the binary does not have yet; once it has it, it is asked too.
+            Some("naive model") if self.run.run(&[arguments[0], "--help"]).status != 0 => {
+                vec![("naive model", ask_model())]
+            }
+            Some("naive model") => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some(other) => panic!("`{other}` cannot be asked"),
         };
         for (who, rows) in answers {
@@ -278,6 +282,9 @@ macro_rules! folders {
 }
 
 folders! {
+    dialogue_rules "03-dialogue-rules"
+    reply_rules "05-reply-rules"
+    revisit_rules "07-revisit-rules"
     behaviours "08-behaviours"
     organisation "09-organisation"
     single_chats "10.1-singles"
