@@ -697,9 +697,16 @@ pub enum TokenCommand {
         /// What it is for.
         #[arg(long)]
         name: String,
-        /// all, employee:ID,... or department:ID,...
+        /// Whose data: all, self, departments_below, employee:ID,... or department:ID,...
         #[arg(long, default_value = "all")]
         scope: String,
+        /// What it may be used for, such as messages.search (repeatable); everything but
+        /// tokens.manage if left out.
+        #[arg(long, value_name = "NAME")]
+        function: Vec<String>,
+        /// The employee whom its holder acts for; self and departments_below need one.
+        #[arg(long, value_name = "USERID")]
+        employee: Option<String>,
         /// Days until it expires; never if left out.
         #[arg(long, value_name = "DAYS")]
         expires_days: Option<u32>,

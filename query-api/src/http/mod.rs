@@ -4,6 +4,7 @@
 pub mod auth;
 pub mod callback;
 pub mod exposition;
+pub mod functions;
 pub mod health;
 pub mod media;
 pub mod metrics;
@@ -12,5 +13,6 @@ pub mod problem;
 pub mod reports;
 pub mod routes;
 pub mod server;
+pub mod tokens;
 
 pub use server::{Api, Listening, listen};

@@ -24,7 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, media, metrics, reports, routes};
+use super::{auth, callback, health, media, metrics, reports, routes, tokens};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -80,9 +80,9 @@ impl Modify for BearerToken {
     }
 }
 
-/// All routes and layers.
-pub fn router(api: Arc<Api>) -> Router {
-    let (v1, document) = OpenApiRouter::with_openapi(Document::openapi())
+/// Every route with its description.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(routes::search))
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
@@ -107,10 +107,21 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
-        .split_for_parts();
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::revoke_token))
+}
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    described().into_openapi()
+}
+
+/// All routes and layers.
+pub fn router(api: Arc<Api>) -> Router {
+    let (v1, document) = described().split_for_parts();
     let document = Arc::new(document);
     let request_id = HeaderName::from_static("x-request-id");
-    let with_token = from_fn_with_state(Arc::clone(&api), auth::require_token);
+    let with_token = from_fn_with_state(Arc::clone(&api), auth::admit);
     v1.route(
         "/openapi.json",
         get(move || {
