@@ -96,6 +96,8 @@ pub enum Command {
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// List who asked what (审计日志), newest first.
+    Audit(AuditArguments),
     /// Make a tape for the simulator library: sealed pages and media in a folder.
     #[command(subcommand)]
     Tape(TapeCommand),
@@ -441,6 +443,23 @@ pub struct LedgerArguments {
     pub kind: Vec<String>,
     /// At most this many entries; 0 is all.
     #[arg(long, default_value_t = 0)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
+pub struct AuditArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// Only of the caller with this id or name, or acting for this employee (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub caller: Vec<String>,
+    /// Only with this function, such as messages.search (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub function: Vec<String>,
+    /// At most this many entries; 0 is all.
+    #[arg(long, default_value_t = 100)]
     pub limit: usize,
     #[command(flatten)]
     pub out: Out,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use huicun_engine::archive::Home;
+use huicun_engine::audit::AuditLog;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::{State, tokens};
 use huicun_indexer::ingest::callback::Callback;
@@ -85,6 +86,7 @@ enum Beside {
 /// Where a server will answer, and who may enter.
 struct Door {
     state: State,
+    audit: AuditLog,
     rules: Rules,
     /// The token of this run, where none is configured.
     one_time: Option<String>,
@@ -111,8 +113,13 @@ impl Door {
             Failure::failed(format!("cannot listen on {}: {e}", options.listen))
                 .hint("choose another address with --listen; port 0 picks a free one")
         })?;
+        let audit = AuditLog::open(&home.audit()).map_err(|e| {
+            Failure::failed(format!("cannot open the audit log: {e}"))
+                .hint("without it nothing is answered; huicun verify tells whether it is damaged")
+        })?;
         Ok(Self {
             state,
+            audit,
             rules,
             one_time: (!has_tokens).then(tokens::new_secret),
             listening,
@@ -145,6 +152,7 @@ impl Door {
             archive,
             media,
             state: self.state,
+            audit: self.audit,
             session_token: self.one_time.as_deref().map(tokens::hash),
             pulls,
             callbacks,

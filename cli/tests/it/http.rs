@@ -129,7 +129,7 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 25] = [
+const ROUTES: [(&str, &str); 26] = [
     ("GET", "/v1/search?q=x"),
     ("GET", "/v1/conversations/wrroom1/messages"),
     ("GET", "/v1/dialogues"),
@@ -152,6 +152,7 @@ const ROUTES: [(&str, &str); 25] = [
     ("GET", "/v1/media"),
     ("GET", "/v1/media/m1"),
     ("GET", "/v1/tokens"),
+    ("GET", "/v1/audit"),
     ("POST", "/v1/tokens"),
     ("DELETE", "/v1/tokens/1"),
     ("GET", "/metrics"),

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod audit;
 mod callers;
 mod docs;
 mod explain;

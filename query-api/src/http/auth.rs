@@ -15,6 +15,7 @@ use huicun_engine::directory::Directory;
 use huicun_engine::directory::org::OrgAt;
 use huicun_engine::state::tokens;
 
+use super::audit;
 use super::functions::{Asked, OPEN_PATHS, asked};
 use super::problem::Problem;
 use super::server::Api;
@@ -53,9 +54,16 @@ pub async fn admit(
         }
         Asked::Unlisted => return Err(Problem::forbidden("this route is closed to everybody")),
     };
-    let scope = known
-        .scope(function)
-        .map_err(|e| Problem::forbidden(e.to_string()))?;
+    let scope = match known.scope(function) {
+        Ok(scope) => scope,
+        Err(refusal) => {
+            let asked = audit::Asked::new(&request, &known, function);
+            let problem = Problem::forbidden(refusal.to_string());
+            let record = api.audit.record(asked.refused(&problem)).await;
+            record.map_err(|_| Problem::audit_unavailable())?;
+            return Err(problem);
+        }
+    };
     request.extensions_mut().insert(Caller {
         scope,
         function,

@@ -14,7 +14,7 @@ pub const OPEN_PATHS: [&str; 4] = [
 ];
 
 /// Method, path as the router has it, function.
-pub const ROUTES: [(Method, &str, Function); 25] = [
+pub const ROUTES: [(Method, &str, Function); 26] = [
     (Method::GET, "/v1/search", Function::MessagesSearch),
     (
         Method::GET,
@@ -52,6 +52,7 @@ pub const ROUTES: [(Method, &str, Function); 25] = [
         Function::DirectoryWrite,
     ),
     (Method::GET, "/v1/ledger", Function::LedgerRead),
+    (Method::GET, "/v1/audit", Function::AuditRead),
     (Method::GET, "/v1/tokens", Function::TokensManage),
     (Method::POST, "/v1/tokens", Function::TokensManage),
     (Method::DELETE, "/v1/tokens/{id}", Function::TokensManage),

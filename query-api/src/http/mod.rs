@@ -1,6 +1,7 @@
 //! The HTTP API: axum routes over the questions, with tokens, problem documents, paging and an
 //! OpenAPI 3.1 document made from the code.
 
+pub mod audit;
 pub mod auth;
 pub mod callback;
 pub mod exposition;

@@ -55,6 +55,16 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// The audit log cannot be written, so there is no answer.
+    pub fn audit_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "audit_unavailable",
+            "the request cannot be recorded in the audit log, so it is not answered; the server's \
+             log has the cause",
+        )
+    }
+
     /// What a layer or an extractor refused, by its status alone.
     fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
+use huicun_engine::audit::AuditLog;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::callback::Callback;
 use huicun_indexer::ingest::status::Watched;
@@ -24,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::{self, Problem};
-use super::{auth, callback, health, media, metrics, reports, routes, tokens};
+use super::{audit, auth, callback, health, media, metrics, reports, routes, tokens};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -45,6 +46,8 @@ pub struct Api {
     pub media: MediaAccess,
     /// Tokens.
     pub state: State,
+    /// Where every question is recorded before its answer leaves.
+    pub audit: AuditLog,
     /// SHA-256 of the one-time token of a server without configured tokens.
     pub session_token: Option<[u8; 32]>,
     /// The pulls in this process, one a company.
@@ -109,6 +112,7 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(metrics::metrics))
         .routes(routes!(tokens::list_tokens, tokens::create_token))
         .routes(routes!(tokens::revoke_token))
+        .routes(routes!(audit::audit))
 }
 
 /// The OpenAPI document.
@@ -122,6 +126,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let document = Arc::new(document);
     let request_id = HeaderName::from_static("x-request-id");
     let with_token = from_fn_with_state(Arc::clone(&api), auth::admit);
+    let recorded = from_fn_with_state(Arc::clone(&api), audit::recorded);
     v1.route(
         "/openapi.json",
         get(move || {
@@ -131,6 +136,8 @@ pub fn router(api: Arc<Api>) -> Router {
     )
         .fallback(unknown_route)
         .with_state(api)
+        // Inside of the compression: it counts the rows of an answer.
+        .layer(recorded)
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(axum::extract::DefaultBodyLimit::disable())
@@ -180,7 +187,8 @@ impl Listening {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (asked, was_asked) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(self.listener, router(api))
+        let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, service)
             .with_graceful_shutdown(async move {
                 stop.await;
                 // Nobody listens any more when the server has ended by itself.
