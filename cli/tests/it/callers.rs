@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::http::{company, served};
@@ -212,6 +215,62 @@ fn a_token_made_over_http_opens_until_it_is_revoked() {
     let revoked = listed.iter().find(|t| t["id"] == id.as_str()).unwrap();
     assert!(revoked["revoked_at"].is_string());
     assert!(!chief.get("/v1/tokens").ok().body.contains("hct_"));
+}
+
+/// A JWT of an issuer whose key `kid` this is.
+fn jwt(key: &Ed25519KeyPair, kid: &str, claims: &Value) -> String {
+    let header = json!({"alg": "EdDSA", "kid": kid}).to_string();
+    let message = format!(
+        "{}.{}",
+        URL_SAFE_NO_PAD.encode(header),
+        URL_SAFE_NO_PAD.encode(claims.to_string())
+    );
+    let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
+#[test]
+fn a_jwt_of_the_scrm_opens_what_its_roles_are_configured_to_open() {
+    let run = company();
+    let key = Ed25519KeyPair::generate().unwrap();
+    let x = URL_SAFE_NO_PAD.encode(key.public_key().as_ref());
+    let jwks = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": x}]});
+    run.write("jwks.json", &jwks.to_string());
+    run.write(
+        "huicun.toml",
+        "[jwt]\nissuer = \"scrm\"\naudience = \"huicun\"\njwks_file = \"jwks.json\"\n\
+         [[jwt.role]]\nname = \"guide\"\nfunctions = [\"messages.search\"]\nscope = \"self\"\n\
+         [[jwt.role]]\nname = \"chief\"\nfunctions = [\"figures.read\"]\nscope = \"all\"\n",
+    );
+    let mut server = run.serve("serve");
+    let expires = 4_000_000_000_u64;
+    let claims = json!({"iss": "scrm", "aud": "huicun", "sub": "li", "exp": expires,
+                        "roles": ["guide", "chief"]});
+    let client = server.client(&jwt(&key, "1", &claims));
+    assert_eq!(seqs(&client), BTreeSet::from([3, 4, 30]));
+    assert_eq!(employees(&client), ["li", "sun", "wang", "zhang"]);
+    let read = client.get("/v1/conversations/li%7Cwmbert/messages");
+    assert_eq!(read.problem(), (403, "forbidden".into()));
+    // Whatever is wrong looks the same.
+    let mut bodies = BTreeSet::new();
+    let late = json!({"iss": "scrm", "aud": "huicun", "sub": "li", "exp": 1, "roles": ["chief"]});
+    for token in [
+        jwt(&key, "1", &late),
+        jwt(&key, "2", &claims),
+        "a.b.c".into(),
+    ] {
+        let answer = server.client(&token).get("/v1/search");
+        assert_eq!(answer.problem(), (401, "unauthenticated".into()));
+        bodies.insert(answer.body);
+    }
+    assert_eq!(bodies.len(), 1);
+    let recorded = run.run(&["audit", "--caller", "li"]).ok().rows();
+    assert_eq!(recorded.len(), 3);
+    assert_eq!(recorded[0]["caller_kind"], "jwt");
+    assert_eq!(recorded[0]["status"], 403);
+    server.running.terminate();
+    server.running.wait(std::time::Duration::from_secs(10));
+    assert_eq!(server.running.line(), "", "a token for this run was made");
 }
 
 #[test]

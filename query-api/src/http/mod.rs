@@ -7,6 +7,8 @@ pub mod callback;
 pub mod exposition;
 pub mod functions;
 pub mod health;
+pub mod jwks;
+pub mod jwt;
 pub mod media;
 pub mod metrics;
 pub mod params;

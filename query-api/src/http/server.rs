@@ -24,6 +24,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
 use super::{audit, auth, callback, health, media, metrics, reports, routes, tokens};
 use crate::queries::Archive;
@@ -46,6 +47,8 @@ pub struct Api {
     pub media: MediaAccess,
     /// Tokens.
     pub state: State,
+    /// Whose JWTs open it, if any.
+    pub jwt: Option<JwtDoor>,
     /// Where every question is recorded before its answer leaves.
     pub audit: AuditLog,
     /// SHA-256 of the one-time token of a server without configured tokens.
