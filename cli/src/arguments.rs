@@ -111,6 +111,8 @@ pub enum Command {
     /// Make, list and revoke API tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// List who asked what (审计日志), newest first.
+    Audit(AuditArguments),
     /// Make a tape for the simulator library: sealed pages and media in a folder.
     #[command(subcommand)]
     Tape(TapeCommand),
@@ -477,6 +479,23 @@ pub struct LedgerArguments {
 }
 
 #[derive(Args)]
+pub struct AuditArguments {
+    #[command(flatten)]
+    pub days: Days,
+    /// Only of the caller with this id or name, or acting for this employee (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub caller: Vec<String>,
+    /// Only with this function, such as messages.search (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub function: Vec<String>,
+    /// At most this many entries; 0 is all.
+    #[arg(long, default_value_t = 100)]
+    pub limit: usize,
+    #[command(flatten)]
+    pub out: Out,
+}
+
+#[derive(Args)]
 pub struct DoctorArguments {
     /// Ask WeCom for one record too, to see whether it answers; nothing is archived.
     #[arg(long)]
@@ -730,9 +749,16 @@ pub enum TokenCommand {
         /// What it is for.
         #[arg(long)]
         name: String,
-        /// all, employee:ID,... or department:ID,...
+        /// Whose data: all, self, departments_below, employee:ID,... or department:ID,...
         #[arg(long, default_value = "all")]
         scope: String,
+        /// What it may be used for, such as messages.search (repeatable); everything but
+        /// tokens.manage if left out.
+        #[arg(long, value_name = "NAME")]
+        function: Vec<String>,
+        /// The employee whom its holder acts for; self and departments_below need one.
+        #[arg(long, value_name = "USERID")]
+        employee: Option<String>,
         /// Days until it expires; never if left out.
         #[arg(long, value_name = "DAYS")]
         expires_days: Option<u32>,

@@ -1,6 +1,7 @@
 //! The commands, one file each: read the arguments, call the library, write the answer.
 
 mod ask;
+mod audit;
 mod behaviours;
 mod demo;
 mod doctor;
@@ -34,6 +35,7 @@ use crate::failure::Failure;
 /// Runs one command.
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (data, config) = (arguments.data.as_path(), arguments.config.as_path());
+    audit::note(data, &arguments.command);
     match arguments.command {
         Command::Pull(options) => pull::pull(data, config, &options).await,
         Command::Keys(options) => keys::keys(data, config, options).await,
@@ -65,6 +67,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Rebuild(options) => keep::rebuild(data, &options).await,
         Command::Rules(options) => rules::rules(data, options).await,
         Command::Token(options) => token::token(data, options),
+        Command::Audit(options) => audit::audit(data, options).await,
         Command::Tape(options) => tape::tape(options),
         Command::Demo(options) => demo::demo(options),
         Command::SdkWorker => Ok(()),

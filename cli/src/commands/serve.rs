@@ -4,14 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use huicun_engine::archive::Home;
+use huicun_engine::audit::AuditLog;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::{State, tokens};
 use huicun_indexer::ingest::callback::Callback;
 use huicun_indexer::ingest::companies::Companies;
+use huicun_indexer::ingest::config::JwtSettings;
 use huicun_indexer::ingest::pull::{Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
 use huicun_indexer::ingest::status::Watched;
 use huicun_indexer::maintenance::{MaintenanceStatus, keep_in_order};
+use huicun_query_api::http::jwt::JwtDoor;
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
 use huicun_query_api::queries::media::MediaAccess;
@@ -25,7 +28,7 @@ use crate::signals;
 pub async fn serve(data: &Path, config: &Path, options: &ServeArguments) -> Result<(), Failure> {
     let home = Home::open(data)?;
     let media = media::access(&home, config)?;
-    let door = Door::open(&home, options).await?;
+    let door = Door::open(&home, config, options).await?;
     let beside = Beside::Nothing {
         is_pull_unexpected: options.without_pull,
     };
@@ -40,7 +43,7 @@ pub async fn run(data: &Path, config: &Path, options: &ServeArguments) -> Result
     // Everything that can be refused is, before anything begins.
     let prepared = companies.prepare()?;
     let home = Home::open_or_create(data)?;
-    let door = Door::open(&home, options).await?;
+    let door = Door::open(&home, path, options).await?;
     companies.record_in(&Arc::new(State::open(&home.state())?));
     let sink = Sink::open(&home, "huicun run", door.rules.zone()?).await?;
     let maintenance = Arc::new(MaintenanceStatus::default());
@@ -85,6 +88,8 @@ enum Beside {
 /// Where a server will answer, and who may enter.
 struct Door {
     state: State,
+    audit: AuditLog,
+    jwt: Option<JwtDoor>,
     rules: Rules,
     /// The token of this run, where none is configured.
     one_time: Option<String>,
@@ -92,7 +97,8 @@ struct Door {
 }
 
 impl Door {
-    async fn open(home: &Home, options: &ServeArguments) -> Result<Self, Failure> {
+    async fn open(home: &Home, config: &Path, options: &ServeArguments) -> Result<Self, Failure> {
+        let jwt = jwt_door(config)?;
         let state = State::open(&home.state())?;
         let (_, rules) = state.rules()?;
         let now = chrono::Utc::now().timestamp_millis();
@@ -100,6 +106,7 @@ impl Door {
             .tokens()?
             .iter()
             .any(|t| t.revoked_at_ms.is_none() && t.expires_at_ms.is_none_or(|at| at > now));
+        let has_tokens = has_tokens || jwt.is_some();
         if !has_tokens && !options.listen.ip().is_loopback() {
             return Err(Failure::usage(format!(
                 "refusing to listen on {} without any API token",
@@ -111,8 +118,14 @@ impl Door {
             Failure::failed(format!("cannot listen on {}: {e}", options.listen))
                 .hint("choose another address with --listen; port 0 picks a free one")
         })?;
+        let audit = AuditLog::open(&home.audit()).map_err(|e| {
+            Failure::failed(format!("cannot open the audit log: {e}"))
+                .hint("without it nothing is answered; huicun verify tells whether it is damaged")
+        })?;
         Ok(Self {
             state,
+            audit,
+            jwt,
             rules,
             one_time: (!has_tokens).then(tokens::new_secret),
             listening,
@@ -145,6 +158,8 @@ impl Door {
             archive,
             media,
             state: self.state,
+            audit: self.audit,
+            jwt: self.jwt,
             session_token: self.one_time.as_deref().map(tokens::hash),
             pulls,
             callbacks,
@@ -153,6 +168,9 @@ impl Door {
         });
         let on_signal = stop.clone();
         signals::on_stop(move || on_signal.stop());
+        if let Some(keys) = api.jwt.as_ref().map(JwtDoor::keys) {
+            tokio::spawn(async move { keys.follow().await });
+        }
         if is_alone {
             tokio::spawn(keep_up(Arc::clone(&api), stop.clone()));
         }
@@ -162,6 +180,15 @@ impl Door {
         }
         Ok(self.listening.serve(api, stop.stopped()).await?)
     }
+}
+
+/// Who may come with a JWT, as the configuration says, if it does.
+fn jwt_door(config: &Path) -> Result<Option<JwtDoor>, Failure> {
+    let failed = |why| Failure::failed(format!("configuration `{}`: {why}", config.display()));
+    let Some(settings) = JwtSettings::read_alone(config).map_err(failed)? else {
+        return Ok(None);
+    };
+    JwtDoor::open(&settings).map(Some).map_err(failed)
 }
 
 /// How often a server without a pull looks whether somebody left the index behind.

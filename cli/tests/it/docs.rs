@@ -288,6 +288,7 @@ fn every_command_and_flag_is_described() {
         "token create",
         "token list",
         "token revoke",
+        "audit",
         "tape make",
         "demo make",
     ] {

@@ -47,7 +47,7 @@ fn room_line(seq: u64, from: &str, to: &[&str], room: &str) -> String {
 }
 
 /// Two branches, four employees, two customers, single chats and three rooms.
-fn company() -> Installation {
+pub fn company() -> Installation {
     let run = Installation::new();
     for (name, content) in DIRECTORY {
         run.write(&format!("directory/{name}"), content);
@@ -79,7 +79,7 @@ fn company() -> Installation {
 }
 
 /// The company, its server and a client who may see everything.
-fn served() -> (Installation, Server, Client) {
+pub fn served() -> (Installation, Server, Client) {
     let run = company();
     let token = run.token("all");
     let server = run.serve("serve");
@@ -129,7 +129,7 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 28] = [
+const ROUTES: [(&str, &str); 32] = [
     ("GET", "/v1/kf/sessions"),
     ("GET", "/v1/kf/sessions/s1/messages"),
     ("GET", "/v1/search?q=x"),
@@ -157,6 +157,10 @@ const ROUTES: [(&str, &str); 28] = [
     ("PUT", "/v1/directory/employees"),
     ("GET", "/v1/media"),
     ("GET", "/v1/media/m1"),
+    ("GET", "/v1/tokens"),
+    ("GET", "/v1/audit"),
+    ("POST", "/v1/tokens"),
+    ("DELETE", "/v1/tokens/1"),
     ("GET", "/metrics"),
 ];
 

@@ -6,7 +6,9 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod audit;
 mod behaviours;
+mod callers;
 mod churn;
 mod docs;
 mod explain;

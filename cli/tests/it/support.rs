@@ -168,7 +168,8 @@ impl Installation {
 
     /// Every file of the data directory with what is in it. The lock files are left out: their
     /// last holder stays written in them; and so are what a question keeps for the next one
-    /// (`ledger/`) and the calls of the last minute (`pace/`).
+    /// (`ledger/`), the calls of the last minute (`pace/`) and the audit log, which notes every
+    /// question.
     pub fn contents(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         collect(&self.data(), &mut found);
@@ -235,6 +236,10 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for path in entries.map(|entry| entry.unwrap().path()) {
         // A call leaves its time there, whatever came of it, and a question what the next one needs.
         if path.ends_with("pace") || path.ends_with("data/ledger") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy();
+        if name.starts_with("audit.db") {
             continue;
         }
         if path.is_dir() {
@@ -394,6 +399,28 @@ impl Answer {
 impl Client {
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, b"")
+    }
+
+    /// The status of an answer that came whole; `None` where the server is gone.
+    pub fn try_get(&self, path: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Authorization: Bearer {}\r\n\r\n",
+            self.token
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).ok()?;
+        let text = String::from_utf8(bytes).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        if length?.parse() != Ok(body.len()) {
+            return None;
+        }
+        head.split(' ').nth(1)?.parse().ok()
     }
 
     /// As [`Self::get`], with more header lines, each with its line end.

@@ -296,6 +296,11 @@ impl Home {
         self.root.join("state.db")
     }
 
+    /// The audit log.
+    pub fn audit(&self) -> PathBuf {
+        self.root.join("audit.db")
+    }
+
     /// The file of the media database.
     pub fn media_state(&self) -> PathBuf {
         self.root.join("media.db")

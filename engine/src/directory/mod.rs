@@ -7,6 +7,7 @@ pub mod store;
 
 pub mod groups;
 pub mod ids;
+pub mod org;
 pub mod organisation;
 pub mod people;
 pub mod relations;

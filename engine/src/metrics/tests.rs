@@ -12,7 +12,7 @@ use super::settings::Settings;
 use super::source::{FactSource, SourceError};
 use super::unit::Per;
 use super::{Report, Value};
-use crate::access::{DataScope, Scope};
+use crate::access::Scope;
 use crate::directory::Directory;
 use crate::directory::testing::directory_of;
 use crate::jobs::period::{
@@ -325,8 +325,7 @@ fn revisits_are_due_on_their_day_and_done_by_a_message() {
 
 #[test]
 fn a_unit_that_is_not_wholly_in_scope_is_left_out_of_rows_and_totals() {
-    let granted = DataScope::Employees(vec!["bob".into()]);
-    let scope = Scope::of_caller(&granted, |_| true, |_| Vec::new());
+    let scope = Scope::of_employees(["bob".to_string()].into());
     let employees = counted(Report::Employees, &scope, &question(None));
     let ids: Vec<&str> = employees.rows.iter().map(|r| r.unit.id.as_str()).collect();
     assert_eq!(ids, ["bob"]);

@@ -104,6 +104,8 @@ CREATE TABLE behaviour_reviews (
     remark TEXT
 ) STRICT;
 CREATE INDEX behaviour_reviews_of ON behaviour_reviews (behaviour_id, id);",
+    "ALTER TABLE tokens ADD COLUMN roles TEXT;
+ALTER TABLE tokens ADD COLUMN employee TEXT;",
 ];
 
 /// The open state.

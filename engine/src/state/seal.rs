@@ -48,6 +48,16 @@ pub fn install(connection: &mut Connection) -> Result<()> {
     tx.commit()
 }
 
+/// As [`install`] for a database that has no seal yet; one that is there stays as it is, also where
+/// it does not fit the rows or the tables: what somebody has changed is not sealed anew.
+pub fn install_once(connection: &mut Connection) -> Result<()> {
+    if names(connection, "table", "seal")?.is_empty() {
+        return install(connection);
+    }
+    register(connection)?;
+    connection.pragma_update(None, "recursive_triggers", true)
+}
+
 /// What is wrong with the database at `path`; nothing when it is whole.
 pub fn check(path: &Path) -> Vec<String> {
     match faults(path) {

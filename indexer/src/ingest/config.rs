@@ -4,6 +4,7 @@
 //! passphrases and tokens are in no `Debug` and in no error.
 
 mod corp;
+mod jwt;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use corp::{CallbackSettings, Corp, KeySetting, Passphrase};
+pub use jwt::{JwtRole, JwtSettings};
 
 use super::media::MediaSettings;
 
@@ -27,6 +29,8 @@ pub struct Config {
     /// How media are fetched and kept.
     #[serde(default)]
     pub media: MediaSettings,
+    /// Whose JWTs open the HTTP API.
+    pub jwt: Option<JwtSettings>,
 }
 
 /// `[pull]`.
@@ -108,6 +112,9 @@ impl Config {
             corp.resolve(folder).map_err(&bad)?;
         }
         config.media.resolve(folder).map_err(&bad)?;
+        if let Some(jwt) = &mut config.jwt {
+            jwt.prepare(folder).map_err(&bad)?;
+        }
         config.check().map_err(bad)?;
         Ok(config)
     }

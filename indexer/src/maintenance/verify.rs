@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use huicun_engine::archive::seal::{Seal, hex, open_text, sha256};
 use huicun_engine::archive::verify::{Ask, Finding, Kind, Report, verify as verify_archive};
 use huicun_engine::archive::{Home, messages};
+use huicun_engine::audit;
 use huicun_engine::state::seal as database;
 
 use super::media::check_media;
@@ -85,7 +86,7 @@ fn ahead(home: &Home, version: u64, told: &str) -> Finding {
 
 /// The SQLite databases that have a seal over all of their rows.
 pub(super) fn databases(home: &Home) -> Vec<PathBuf> {
-    let mut found = vec![home.state()];
+    let mut found = vec![home.state(), home.audit()];
     found.retain(|file| file.is_file());
     found
 }
@@ -98,6 +99,11 @@ pub(super) fn check_database(home: &Home, file: PathBuf) -> Report {
     };
     for fault in database::check(&file) {
         report.find(Finding::new(Kind::StateDamaged, fault).in_file(home.root(), &file));
+    }
+    if file == home.audit() {
+        for fault in audit::check(&file) {
+            report.find(Finding::new(Kind::AuditBroken, fault).in_file(home.root(), &file));
+        }
     }
     report
 }

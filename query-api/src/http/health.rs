@@ -66,6 +66,9 @@ pub(super) async fn readiness(api: &Api) -> Readiness {
     if found.problems.is_empty() && found.index < found.table {
         found.problems.push("index_behind");
     }
+    if api.audit.is_failing() {
+        found.problems.push("audit_unavailable");
+    }
     found.problems.extend(pull_problems(api));
     found
 }
@@ -105,7 +108,7 @@ pub struct Ready {
     /// The table's version that the search index covers.
     index_version: u64,
     /// What keeps it from being ready: `table_unreadable`, `index_unreadable`, `index_behind`,
-    /// `state_unreadable`; with `run` `pull_failing`, `pull_stalled`, `pull_not_committing`; with
+    /// `state_unreadable`, `audit_unavailable`; with `run` `pull_failing`, `pull_stalled`, `pull_not_committing`; with
     /// `serve` `pull_silent`.
     problems: Vec<&'static str>,
 }

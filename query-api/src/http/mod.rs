@@ -1,11 +1,15 @@
 //! The HTTP API: axum routes over the questions, with tokens, problem documents, paging and an
 //! OpenAPI 3.1 document made from the code.
 
+pub mod audit;
 pub mod auth;
 pub mod callback;
 mod described;
 pub mod exposition;
+pub mod functions;
 pub mod health;
+pub mod jwks;
+pub mod jwt;
 mod kf;
 pub mod media;
 pub mod metrics;
@@ -16,5 +20,6 @@ pub mod reports;
 pub mod routes;
 mod search;
 pub mod server;
+pub mod tokens;
 
 pub use server::{Api, Listening, listen};

@@ -50,6 +50,21 @@ impl Problem {
         )
     }
 
+    /// The caller may not do this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// The audit log cannot be written, so there is no answer.
+    pub fn audit_unavailable() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "audit_unavailable",
+            "the request cannot be recorded in the audit log, so it is not answered; the server's \
+             log has the cause",
+        )
+    }
+
     /// What a layer or an extractor refused, by its status alone.
     fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
@@ -118,9 +133,7 @@ impl From<QuestionError> for Problem {
                 "too_slow",
                 error.to_string(),
             ),
-            QuestionError::Forbidden(detail) => {
-                Self::new(StatusCode::FORBIDDEN, "forbidden", *detail)
-            }
+            QuestionError::Forbidden(detail) => Self::forbidden(*detail),
             QuestionError::Sql(SqlError::TooLarge { .. } | SqlError::NotASelect(_)) => {
                 Self::new(StatusCode::BAD_REQUEST, "sql", error.to_string())
             }

@@ -462,7 +462,12 @@ pub async fn put_rules(
     params.end()?;
     need_all(&caller)?;
     let text = std::str::from_utf8(&body).map_err(|_| Problem::parameter("the body is no text"))?;
-    let applied = api.state.apply_rules_as(text, now_ms(), Some(&caller.name));
+    let who = &caller.known.identity;
+    let who = match who.name.as_str() {
+        "" => who.kind,
+        name => name,
+    };
+    let applied = api.state.apply_rules_as(text, now_ms(), Some(who));
     match applied {
         Err(StateError::BadRules(told)) => {
             Err(Problem::new(StatusCode::BAD_REQUEST, "rules", told))

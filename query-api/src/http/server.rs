@@ -8,6 +8,7 @@ use axum::Router;
 use axum::http::{HeaderName, StatusCode};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::get;
+use huicun_engine::audit::AuditLog;
 use huicun_engine::metrics::settings::Settings;
 use huicun_engine::state::State;
 use huicun_indexer::ingest::callback::Callback;
@@ -25,8 +26,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::described::with_metrics;
+use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
-use super::{auth, callback, health, kf, media, metrics, people, reports, routes, search};
+use super::{
+    audit, auth, callback, health, kf, media, metrics, people, reports, routes, search, tokens,
+};
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
 
@@ -47,6 +51,10 @@ pub struct Api {
     pub media: MediaAccess,
     /// Tokens.
     pub state: State,
+    /// Whose JWTs open it, if any.
+    pub jwt: Option<JwtDoor>,
+    /// Where every question is recorded before its answer leaves.
+    pub audit: AuditLog,
     /// SHA-256 of the one-time token of a server without configured tokens.
     pub session_token: Option<[u8; 32]>,
     /// The pulls in this process, one a company.
@@ -82,9 +90,9 @@ impl Modify for BearerToken {
     }
 }
 
-/// All routes and layers.
-pub fn router(api: Arc<Api>) -> Router {
-    let (v1, document) = OpenApiRouter::with_openapi(Document::openapi())
+/// Every route with its description.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(search::search))
         .routes(routes!(search::search_counts))
         .routes(routes!(search::conversations))
@@ -115,16 +123,31 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(metrics::metrics))
-        .split_for_parts();
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::revoke_token))
+        .routes(routes!(audit::audit))
+}
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    described().into_openapi()
+}
+
+/// All routes and layers.
+pub fn router(api: Arc<Api>) -> Router {
+    let (v1, document) = described().split_for_parts();
     let document = Arc::new(document);
     let request_id = HeaderName::from_static("x-request-id");
-    let with_token = from_fn_with_state(Arc::clone(&api), auth::require_token);
+    let with_token = from_fn_with_state(Arc::clone(&api), auth::admit);
+    let recorded = from_fn_with_state(Arc::clone(&api), audit::recorded);
     v1.route(
         "/openapi.json",
         get(move |state| description(state, Arc::clone(&document))),
     )
         .fallback(unknown_route)
         .with_state(api)
+        // Inside of the compression: it counts the rows of an answer.
+        .layer(recorded)
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
         .layer(axum::extract::DefaultBodyLimit::disable())
@@ -185,7 +208,8 @@ impl Listening {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (asked, was_asked) = tokio::sync::oneshot::channel();
-        let serving = axum::serve(self.listener, router(api))
+        let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, service)
             .with_graceful_shutdown(async move {
                 stop.await;
                 // Nobody listens any more when the server has ended by itself.

@@ -82,6 +82,9 @@ pub enum QuestionError {
     /// A media file cannot be read.
     #[error(transparent)]
     MediaFile(#[from] huicun_engine::media::store::StoreError),
+    /// The audit log cannot be read.
+    #[error(transparent)]
+    Audit(#[from] huicun_engine::audit::AuditError),
     /// A background thread failed.
     #[error("the question was interrupted")]
     Interrupted,

@@ -1,6 +1,7 @@
 //! Questions, one file each, without transport. Scope is the first parameter of every one.
 
 pub mod archive;
+pub mod audit;
 pub mod behaviours;
 pub mod contacts;
 pub mod conversation;

@@ -74,6 +74,8 @@ pub enum Kind {
     IndexAhead,
     /// A database of the state is damaged, or its rows are not those that were written.
     StateDamaged,
+    /// An entry of the audit log is not as it was written, or is not there.
+    AuditBroken,
     /// A stored media file's bytes are not those that its name tells.
     MediaChanged,
     /// A small file of our own is not as it was written.
@@ -82,7 +84,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::MarkerChanged,
         Self::FileMissing,
         Self::FileChanged,
@@ -105,6 +107,7 @@ impl Kind {
         Self::IndexDiffers,
         Self::IndexAhead,
         Self::StateDamaged,
+        Self::AuditBroken,
         Self::MediaChanged,
         Self::FileOfOursChanged,
     ];
@@ -134,6 +137,7 @@ impl Kind {
             Self::IndexDiffers => "index_differs",
             Self::IndexAhead => "index_ahead",
             Self::StateDamaged => "state_damaged",
+            Self::AuditBroken => "audit_broken",
             Self::MediaChanged => "media_changed",
             Self::FileOfOursChanged => "file_of_ours_changed",
         }
