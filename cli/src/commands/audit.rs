@@ -40,7 +40,11 @@ pub async fn audit(data: &Path, options: AuditArguments) -> Result<(), Failure> 
 fn asked(command: &Command) -> Option<(Function, &'static str)> {
     Some(match command {
         Command::Search(_) => (Function::MessagesSearch, "search"),
+        Command::Conversations(_) => (Function::MessagesSearch, "conversations"),
         Command::Conversation(_) => (Function::MessagesRead, "conversation"),
+        Command::Kf(_) => (Function::MessagesRead, "kf"),
+        Command::Contacts(_) => (Function::FiguresRead, "contacts"),
+        Command::Portrait(_) => (Function::FiguresRead, "portrait"),
         Command::Dialogues(_) => (Function::FiguresRead, "dialogues"),
         Command::Timeouts(_) => (Function::FiguresRead, "timeouts"),
         Command::Report(_) => (Function::FiguresRead, "report"),

@@ -224,7 +224,6 @@ fn days(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::DataScope;
     use crate::directory::testing::directory_of;
 
     #[test]
@@ -303,8 +302,7 @@ mod tests {
         assert_eq!(found.members[1].tags, ["会员", "老客"]);
 
         // Who sees b only sees what b wrote down about the customer, and no row of a.
-        let granted = DataScope::Employees(vec!["b".into()]);
-        let scope = Scope::of_caller(&granted, |_| true, |_| vec![]);
+        let scope = Scope::of_employees(["b".to_string()].into());
         let narrow = portrait(&scope, &company, "g", period, zone, i64::MAX, []);
         assert_eq!((narrow.n_members, narrow.members.len()), (2, 1));
         assert_eq!(narrow.members[0].tags, ["会员"]);

@@ -337,8 +337,7 @@ fn a_unit_that_is_not_wholly_in_scope_is_left_out_of_rows_and_totals() {
 }
 
 fn narrow(userid: &str) -> Scope {
-    let granted = DataScope::Employees(vec![userid.into()]);
-    Scope::of_caller(&granted, |_| true, |_| Vec::new())
+    Scope::of_employees([userid.to_string()].into())
 }
 
 #[test]
