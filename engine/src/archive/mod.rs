@@ -16,6 +16,7 @@ pub mod messages;
 pub mod parked;
 pub mod seal;
 pub mod seen;
+pub mod sqlite;
 pub mod vacuum;
 pub mod verify;
 

@@ -61,7 +61,7 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, AuditError> {
     }
     // A read-only connection cannot use a WAL that nobody has open.
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(crate::archive::sqlite::PATIENCE)?;
     Ok(Some(connection))
 }
 

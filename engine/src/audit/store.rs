@@ -2,7 +2,6 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
@@ -53,9 +52,6 @@ const SCHEMA: &str = "CREATE TABLE entries (
     hash BLOB NOT NULL
 ) STRICT;";
 
-/// How long another process that writes is waited for.
-const BUSY_MAX: Duration = Duration::from_secs(10);
-
 /// Device and inode of a file.
 type FileId = Option<(u64, u64)>;
 
@@ -70,10 +66,7 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file, making it if it is not there.
     pub fn open(path: &Path) -> Result<Self, AuditError> {
-        let mut connection = Connection::open(path)?;
-        connection.busy_timeout(BUSY_MAX)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut connection = crate::archive::sqlite::open(path)?;
         make_tables(&mut connection)?;
         seal::install_once(&mut connection)?;
         Ok(Self {

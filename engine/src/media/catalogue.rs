@@ -20,9 +20,6 @@ use super::seal::seal;
 use super::store::Receipt;
 use crate::archive::Home;
 
-/// How long a change waits for another process's.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
-
 /// Why the media database could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -138,13 +135,7 @@ impl Catalogue {
     }
 
     fn open_at(path: &Path) -> Result<Self, CatalogueError> {
-        let sqlite = sqlite(path);
-        let mut connection = Connection::open(path).map_err(&sqlite)?;
-        connection.busy_timeout(PATIENCE).map_err(&sqlite)?;
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .and_then(|()| connection.pragma_update(None, "synchronous", "FULL"))
-            .map_err(&sqlite)?;
+        let mut connection = crate::archive::sqlite::open(path).map_err(sqlite(path))?;
         migrate(&mut connection, path)?;
         Ok(Self {
             connection: Mutex::new(connection),

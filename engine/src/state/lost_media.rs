@@ -64,7 +64,7 @@ fn open(home: &Home) -> Result<Option<Connection>, StateError> {
         return Ok(None);
     }
     let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.busy_timeout(crate::archive::sqlite::PATIENCE)?;
     Ok(Some(db))
 }
 

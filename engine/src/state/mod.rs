@@ -117,10 +117,7 @@ pub struct State {
 impl State {
     /// Opens the file, bringing it to this build's version.
     pub fn open(path: &Path) -> Result<Self, StateError> {
-        let mut connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        let mut connection = crate::archive::sqlite::open(path)?;
         migrate(&mut connection)?;
         seal::install(&mut connection)?;
         Ok(Self {

@@ -68,7 +68,7 @@ pub fn check(path: &Path) -> Vec<String> {
 
 fn faults(path: &Path) -> Result<Vec<String>> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(crate::archive::sqlite::PATIENCE)?;
     // One transaction: rows and seal of one moment, whoever writes meanwhile.
     let view = connection.unchecked_transaction()?;
     let mut statement = view.prepare("PRAGMA integrity_check(10)")?;
