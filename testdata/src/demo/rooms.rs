@@ -269,6 +269,8 @@ fn staff_room(
                 leave_ms: employee.left_at,
             }
         })
+        // Who was to move to this unit after leaving the company never came.
+        .filter(|member| member.leave_ms.is_none_or(|leave| member.join_ms < leave))
         .collect();
     company.rooms.push(Room {
         id: id_of(dice, "wr"),
