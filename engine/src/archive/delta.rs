@@ -462,6 +462,29 @@ impl Table {
         })
     }
 
+    /// Writes new rows of one day, without the day column, as a file that [`Self::append_staged`]
+    /// may bring into the table.
+    pub async fn stage(
+        &self,
+        day: Option<chrono::NaiveDate>,
+        rows: RecordBatch,
+    ) -> Result<Staged, TableError> {
+        let file = self.write_file(day, vec![rows], Change::New, FileKind::Part);
+        Ok(Staged {
+            actions: vec![file.await?],
+        })
+    }
+
+    /// Appends `staged` files in one commit. Returns the new version.
+    ///
+    /// # Errors
+    /// Nothing was appended.
+    pub async fn append_staged(&mut self, staged: Staged) -> Result<u64, TableError> {
+        let operation = self.writes(SaveMode::Append);
+        self.commit(staged.actions, CommitNote::default(), operation)
+            .await
+    }
+
     /// Puts `staged` files into the place of those `removed`, whose rows they hold; in one commit,
     /// of which followers learn nothing.
     ///

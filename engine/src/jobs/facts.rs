@@ -37,15 +37,19 @@ impl Facts {
         watch: &Watch<'_>,
     ) -> Result<Self, DeriveError> {
         let state = State::open(&home.state())?;
-        let manifest = match derive::is_current(home, rules, &state).await? {
-            Some(manifest) => manifest,
-            None => derive::bring_forward(home, rules, watch).await?.0,
-        };
-        let messages_version = manifest.made_from.messages_version;
         let zone = rules.zone()?;
-        let directory = async { Ok(Directory::load(home).await?) };
-        let (directory, snapshot) =
-            futures::try_join!(directory, Snapshot::open(home, manifest, zone))?;
+        let (directory, snapshot) = match derive::is_current(home, rules, &state).await? {
+            Some(manifest) => {
+                let directory = async { Ok(Directory::load(home).await?) };
+                futures::try_join!(directory, Snapshot::open(home, manifest, zone))?
+            }
+            None => {
+                let (manifest, directory) =
+                    derive::bring_forward_with_directory(home, rules, watch).await?;
+                (directory, Snapshot::open(home, manifest, zone).await?)
+            }
+        };
+        let messages_version = snapshot.manifest.made_from.messages_version;
         Ok(Self {
             directory,
             rules: rules.clone(),

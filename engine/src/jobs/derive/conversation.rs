@@ -309,7 +309,7 @@ fn timers(
 }
 
 fn activity(given: &Given<'_>, zone: Zone, buffers: &mut Buffers, rows: &mut Rows) {
-    let fresh = &given.entries[given.fresh..];
+    let fresh = &given.entries[given.fresh.min(given.entries.len())..];
     let of_day = &mut buffers.by_speaker;
     of_day.clear();
     let (mut day, mut first) = (None, 0);

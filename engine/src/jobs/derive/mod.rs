@@ -21,6 +21,7 @@ mod rule;
 pub mod said;
 pub mod schema;
 pub mod sighting;
+mod spill;
 pub mod sql;
 pub mod store;
 mod timeouts;
@@ -47,7 +48,7 @@ use store::{MadeFrom, Manifest};
 use watched::Inputs;
 
 /// Messages that are worked on at a time.
-pub const STRETCH_ROWS: u64 = 1_000_000;
+pub const STRETCH_ROWS: u64 = 500_000;
 /// How long one derivation waits for another.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -146,7 +147,21 @@ pub async fn bring_forward(
     rules: &Rules,
     watch: &Watch<'_>,
 ) -> Result<(Manifest, Derivation), DeriveError> {
-    derive(home, rules, watch, false).await
+    let (manifest, done, _) = derive(home, rules, watch, false).await?;
+    Ok((manifest, done))
+}
+
+/// As [`bring_forward`], with the directory that the tables were derived from.
+///
+/// # Errors
+/// What was in force stays so.
+pub async fn bring_forward_with_directory(
+    home: &Home,
+    rules: &Rules,
+    watch: &Watch<'_>,
+) -> Result<(Manifest, Directory), DeriveError> {
+    let (manifest, _, directory) = derive(home, rules, watch, false).await?;
+    Ok((manifest, directory))
 }
 
 /// Derives everything anew, whatever is there.
@@ -158,7 +173,8 @@ pub async fn rebuild(
     rules: &Rules,
     watch: &Watch<'_>,
 ) -> Result<(Manifest, Derivation), DeriveError> {
-    derive(home, rules, watch, true).await
+    let (manifest, done, _) = derive(home, rules, watch, true).await?;
+    Ok((manifest, done))
 }
 
 /// Whether the tables in force were made from the newest messages, directory, `rules` and what the
@@ -188,7 +204,7 @@ async fn derive(
     rules: &Rules,
     watch: &Watch<'_>,
     is_forced: bool,
-) -> Result<(Manifest, Derivation), DeriveError> {
+) -> Result<(Manifest, Derivation, Directory), DeriveError> {
     let patient = home.clone();
     let lock = move || patient.lock_derive("huicun (deriving figures)", PATIENCE);
     let _lock = tokio::task::spawn_blocking(lock)
@@ -219,7 +235,7 @@ async fn derive(
     if let Some(known) = &known
         && known.made_from == made_from
     {
-        return Ok((known.clone(), Derivation::default()));
+        return Ok((known.clone(), Derivation::default(), directory));
     }
     let work = work::Work {
         home,
@@ -233,12 +249,15 @@ async fn derive(
     };
     drop(state);
     let step = known.filter(|known| is_step(&known.made_from, &made_from));
-    if let Some(known) = step
-        && let Some(done) = touch::step(&work, known, made_from.clone()).await?
-    {
-        return Ok(done);
-    }
-    work.rebuild(made_from).await
+    let stepped = match step {
+        Some(known) => touch::step(&work, known, made_from.clone()).await?,
+        None => None,
+    };
+    let (manifest, done) = match stepped {
+        Some(done) => done,
+        None => work.rebuild(made_from).await?,
+    };
+    Ok((manifest, done, directory))
 }
 
 /// Whether one state can be reached from another step by step.

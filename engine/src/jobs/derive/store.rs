@@ -5,20 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{AsArray as _, BooleanArray, RecordBatch, UInt32Array};
+use arrow::datatypes::Date32Type;
+use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::ObjectStoreExt;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use serde::{Deserialize, Serialize};
 
 use super::DeriveError;
 use super::schema::Derived;
+use super::spill::Aside;
+use crate::archive::delta::Staged;
 use crate::archive::fsync_store::FsyncStore;
 use crate::archive::{CommitNote, Home, Table, seal};
 
 const FILE: &str = "current.json";
 /// Raised when rows would be derived otherwise, or tables look otherwise: older ones are left.
 const FORMAT: u32 = 4;
+/// Days of a table that a rebuild sorts and writes at the same time.
+const DAYS_AT_ONCE: usize = 4;
 
 /// What tables were made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +121,7 @@ pub fn folder(home: &Home) -> PathBuf {
     home.root().join("derived")
 }
 
-fn generation_folder(home: &Home, generation: u64) -> PathBuf {
+pub(super) fn generation_folder(home: &Home, generation: u64) -> PathBuf {
     folder(home).join(format!("{generation:06}"))
 }
 
@@ -250,6 +257,86 @@ pub async fn replace(
     Ok(())
 }
 
+/// Puts the rows of a rebuild into a table, which has none yet: each day's rows, from wherever they
+/// were set aside, as one file, all in one commit.
+pub async fn fill(
+    table: &mut Table,
+    aside: Aside,
+    check: impl Fn() -> Result<(), DeriveError>,
+) -> Result<(), DeriveError> {
+    let spec = aside.spec();
+    let (aside, mut staged) = (Arc::new(aside), Staged::default());
+    for stretch in 0..aside.len() {
+        check()?;
+        let aside = Arc::clone(&aside);
+        let reading = tokio::task::spawn_blocking(move || {
+            let rows = aside.read(stretch)?;
+            Ok::<_, DeriveError>(arrow::compute::concat_batches(&spec.schema(), &rows)?)
+        });
+        let rows = Arc::new(reading.await.map_err(DeriveError::other)??);
+        let days = rows_of_days(&rows);
+        let files = futures::stream::iter(days).map(|(day, chosen)| {
+            let (rows, table) = (Arc::clone(&rows), &*table);
+            async move {
+                let sorting = tokio::task::spawn_blocking(move || in_order(spec, &rows, &chosen));
+                let rows = sorting.await.map_err(DeriveError::other)??;
+                Ok::<_, DeriveError>(table.stage(day, rows).await?)
+            }
+        });
+        let mut files = files.buffered(DAYS_AT_ONCE);
+        while let Some(file) = files.try_next().await? {
+            staged.extend(file);
+        }
+    }
+    table.append_staged(staged).await?;
+    Ok(())
+}
+
+/// The numbers of the rows of each day; of all rows where they have no day.
+fn rows_of_days(rows: &RecordBatch) -> BTreeMap<Option<chrono::NaiveDate>, UInt32Array> {
+    let mut of_day: BTreeMap<Option<i32>, Vec<u32>> = BTreeMap::new();
+    match rows.column_by_name("day") {
+        Some(days) => {
+            for (row, day) in (0..).zip(days.as_primitive::<Date32Type>().values()) {
+                of_day.entry(Some(*day)).or_default().push(row);
+            }
+        }
+        None => {
+            of_day.insert(None, (0..rows.num_rows() as u32).collect());
+        }
+    }
+    let date = |day: Option<i32>| day.and_then(Date32Type::to_naive_date_opt);
+    let of_day = of_day.into_iter();
+    of_day.map(|(day, rows)| (date(day), rows.into())).collect()
+}
+
+/// Some rows in the table's order, without their day. Only what orders them is copied twice.
+fn in_order(
+    spec: &Derived,
+    rows: &RecordBatch,
+    chosen: &UInt32Array,
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let ordering = spec
+        .order
+        .iter()
+        .filter_map(|name| rows.column_by_name(name));
+    let columns = ordering
+        .map(|values| {
+            Ok(arrow::compute::SortColumn {
+                values: arrow::compute::take(values, chosen, None)?,
+                options: None,
+            })
+        })
+        .collect::<Result<Vec<_>, arrow::error::ArrowError>>()?;
+    let order = arrow::compute::lexsort_to_indices(&columns, None)?;
+    let order = arrow::compute::take(chosen, &order, None)?;
+    let mut rows = rows.clone();
+    if let Ok(day) = rows.schema().index_of("day") {
+        rows.remove_column(day);
+    }
+    arrow::compute::take_record_batch(&rows, &order)
+}
+
 /// The rows of each day, without the day column.
 fn by_day(
     spec: &Derived,
@@ -271,7 +358,6 @@ fn with_day(
     day: Option<chrono::NaiveDate>,
     rows: RecordBatch,
 ) -> Result<RecordBatch, DeriveError> {
-    use arrow::datatypes::Date32Type;
     let Some(day) = day.filter(|_| spec.day_of.is_some()) else {
         return Ok(rows);
     };

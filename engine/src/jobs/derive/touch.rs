@@ -351,7 +351,6 @@ impl Work<'_> {
         let given = |place: u32| (0, starts.get(&place).copied().unwrap_or(0));
         let derived = self.derive(&read.entries, world, true, &given);
         note_spans(&read.entries, world);
-        note_restarts(&derived, world);
         let from: HashMap<String, (i64, i64)> = from
             .into_iter()
             .map(|(place, from)| (world.id(place), from))
@@ -362,8 +361,9 @@ impl Work<'_> {
             timeout_days: &|day| first_day.is_some_and(|first| day >= first),
             from: &from,
         };
-        self.write(outputs, &derived, &read.calls, world, &ids, Some(&gone))
-            .await?;
+        let rows = self.rows(&derived, &read.calls, world, &ids)?;
+        note_restarts(derived, world);
+        outputs.put(rows, &gone).await?;
         self.finish(outputs, world).await?;
         Ok(Some(read.n_rows))
     }

@@ -6,14 +6,16 @@ use std::ops::Range;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use datafusion::prelude::SessionContext;
+use futures::{StreamExt as _, TryStreamExt as _};
 use rayon::prelude::*;
 
-use super::conversation::{Buffers, Given, Rows, derive};
+use super::conversation::{Buffers, Given, Rows, day_number, derive};
 use super::message::{Call, Entry, MessageIds};
 use super::output::{self, Context};
 use super::read::{Reader, Stretch};
 use super::rule::Compiled;
 use super::schema;
+use super::spill::{Aside, Spill};
 use super::store::{self, MadeFrom, Manifest};
 use super::timeouts::Governors;
 use super::watched::Inputs;
@@ -30,6 +32,9 @@ const SWEEP_EVERY: u64 = 16;
 /// A file may be deleted so many milliseconds after it went out of its table: questions that began
 /// before have ended by then.
 const SWEEP_AFTER_MS: i64 = 600_000;
+
+/// Tables that a rebuild writes at the same time.
+const FILLED_AT_ONCE: usize = 2;
 
 /// What a derivation works with.
 pub struct Work<'a> {
@@ -69,6 +74,9 @@ pub struct Gone<'a> {
 
 /// Makes the rows of one table.
 type MakeRows<'a> = dyn Fn() -> Result<RecordBatch, arrow::error::ArrowError> + Sync + 'a;
+
+/// The new rows of each table.
+pub type NewRows = HashMap<&'static str, RecordBatch>;
 
 /// Conversations with those of their entries that were not given out.
 type Left = Vec<(u32, Range<usize>)>;
@@ -118,12 +126,8 @@ impl Outputs {
             .collect()
     }
 
-    /// Puts rows into their tables, side by side.
-    async fn put(
-        &mut self,
-        mut rows: HashMap<&'static str, RecordBatch>,
-        gone: Option<&Gone<'_>>,
-    ) -> Result<(), DeriveError> {
+    /// Puts rows into their tables in the place of others, side by side.
+    pub async fn put(&mut self, mut rows: NewRows, gone: &Gone<'_>) -> Result<(), DeriveError> {
         let tables = self.tables.iter_mut();
         let puts = tables.filter_map(|(name, table)| {
             let rows = rows.remove(name)?;
@@ -137,13 +141,9 @@ async fn put(
     table: &mut Table,
     name: &'static str,
     rows: RecordBatch,
-    gone: Option<&Gone<'_>>,
+    gone: &Gone<'_>,
 ) -> Result<(), DeriveError> {
     let spec = schema::table(name);
-    let Some(gone) = gone else {
-        let none = |batch: &RecordBatch| Ok(falses(batch.num_rows()));
-        return store::replace(table, spec, rows, &|_| false, &none).await;
-    };
     let days = |day: chrono::NaiveDate| {
         let number = arrow::datatypes::Date32Type::from_naive_date(day);
         if name == schema::TIMEOUTS {
@@ -156,10 +156,6 @@ async fn put(
         is_gone(name, batch, gone)
     })
     .await
-}
-
-fn falses(n: usize) -> BooleanArray {
-    BooleanArray::from(vec![false; n])
 }
 
 fn is_gone(
@@ -215,6 +211,12 @@ impl Work<'_> {
         let mut outputs = Outputs::open(self.home, generation).await?;
         let mut world = World::default();
         let stretches = self.stretches();
+        let firsts = stretches.iter().filter_map(|((from_ms, _), _)| *from_ms);
+        let bounds = firsts.map(|from_ms| day_number(self.compiled.zone, from_ms));
+        let folder = store::generation_folder(self.home, generation);
+        let spill = Spill::within(&folder, bounds.collect())?;
+        // While rows of a stretch are set aside, the next is read.
+        let mut spilling: Spilling = tokio::task::spawn_blocking(move || Ok(spill));
         let mut n_done = 0;
         let mut turned: Vec<u32> = Vec::new();
         let n_all = stretches.iter().map(|(_, n)| n).sum();
@@ -225,7 +227,6 @@ impl Work<'_> {
                 n_all,
                 is_rebuild: true,
             });
-            let is_last = nth + 1 == stretches.len();
             let mut ids = MessageIds::default();
             let read = self
                 .reader()
@@ -239,25 +240,46 @@ impl Work<'_> {
                 .into_iter()
                 .filter(|place| nth > 0 && world.places[*place as usize].span.is_some());
             turned.extend(redo);
-            let (entries, fresh) = with_carried(read.entries, is_last, &mut world, &mut ids);
+            let (entries, fresh) = with_carried(read.entries, &mut world, &mut ids);
             let given = |place: u32| (fresh.get(&place).copied().unwrap_or(0), 0);
-            let derived = self.derive(&entries, &world, is_last, &given);
+            let derived = self.derive(&entries, &world, false, &given);
             note_spans(&entries, &mut world);
-            note_restarts(&derived, &mut world);
             for (place, left) in &derived.left {
                 world.places[*place as usize].carried = entries[left.clone()]
                     .iter()
                     .map(|e| (*e, ids.get(e.message).to_string()))
                     .collect();
             }
-            self.write(&mut outputs, &derived, &read.calls, &world, &ids, None)
-                .await?;
+            let rows = self.rows(&derived, &read.calls, &world, &ids)?;
+            note_restarts(derived, &mut world);
+            spilling = aside(spilling, rows).await?;
         }
         (self.watch.progress)(Progress {
             n_done: n_all,
             n_all,
             is_rebuild: true,
         });
+        // What still waited for later messages: there are none. As much of it as a stretch may hold.
+        let mut next = 0;
+        while next < world.places.len() {
+            self.watch.check()?;
+            let mut ids = MessageIds::default();
+            let mut entries = Vec::new();
+            while next < world.places.len() && entries.len() as u64 * 4 < self.watch.stretch_rows {
+                for (mut entry, id) in std::mem::take(&mut world.places[next].carried) {
+                    entry.message = ids.push(&id);
+                    entries.push(entry);
+                }
+                next += 1;
+            }
+            sort(&mut entries, &ids);
+            let derived = self.derive(&entries, &world, true, &|_| (usize::MAX, 0));
+            let rows = self.rows(&derived, &[], &world, &ids)?;
+            note_restarts(derived, &mut world);
+            spilling = aside(spilling, rows).await?;
+        }
+        let spill = spilling.await.map_err(DeriveError::other)??;
+        self.fill(&mut outputs, spill).await?;
         self.finish(&mut outputs, &world).await?;
         let mut manifest = Manifest::new(generation, made_from);
         if !turned.is_empty() {
@@ -347,16 +369,29 @@ impl Work<'_> {
         derived
     }
 
-    /// Writes what was derived.
-    pub async fn write(
+    /// Writes what was set aside, some tables at a time: while one waits for the disk, another is
+    /// sorted.
+    async fn fill(&self, outputs: &mut Outputs, spill: Spill) -> Result<(), DeriveError> {
+        let mut asides: HashMap<&'static str, Aside> = spill.into_tables().collect();
+        let tables = outputs.tables.iter_mut();
+        let fills = tables.filter_map(|(name, table)| {
+            let aside = asides.remove(name)?;
+            Some(store::fill(table, aside, || self.watch.check()))
+        });
+        futures::stream::iter(fills)
+            .buffer_unordered(FILLED_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// What was derived as rows of the tables.
+    pub fn rows(
         &self,
-        outputs: &mut Outputs,
         derived: &Derived,
         calls: &[Call],
         world: &World,
         ids: &MessageIds,
-        gone: Option<&Gone<'_>>,
-    ) -> Result<(), DeriveError> {
+    ) -> Result<NewRows, DeriveError> {
         let mut places = vec![String::new(); world.places.len()];
         for part in &derived.parts {
             for (place, _) in &part.restarts {
@@ -389,11 +424,10 @@ impl Work<'_> {
             (schema::TIMEOUTS, &|| output::timeouts(&timeouts, &at)),
         ];
         // Each is built by one thread, so they are built side by side.
-        let rows: HashMap<&'static str, RecordBatch> = make
+        Ok(make
             .into_par_iter()
             .map(|(name, make)| Ok((name, make()?)))
-            .collect::<Result<_, arrow::error::ArrowError>>()?;
-        outputs.put(rows, gone).await
+            .collect::<Result<_, arrow::error::ArrowError>>()?)
     }
 
     /// Writes what is known of all conversations.
@@ -421,15 +455,26 @@ impl Work<'_> {
     }
 }
 
-/// New entries with those that were carried for their conversations (all of them at the end), in
-/// order; and of each such conversation how many were carried.
+/// Rows on their way to be set aside.
+type Spilling = tokio::task::JoinHandle<Result<Spill, DeriveError>>;
+
+/// Sets more rows aside, once those before are.
+async fn aside(before: Spilling, rows: NewRows) -> Result<Spilling, DeriveError> {
+    let mut spill = before.await.map_err(DeriveError::other)??;
+    Ok(tokio::task::spawn_blocking(move || {
+        spill.put(rows)?;
+        Ok(spill)
+    }))
+}
+
+/// New entries with those that were carried for their conversations, in order; and of each such
+/// conversation how many were carried.
 fn with_carried(
     mut entries: Vec<Entry>,
-    is_last: bool,
     world: &mut World,
     ids: &mut MessageIds,
 ) -> (Vec<Entry>, HashMap<u32, usize>) {
-    let mut is_active = vec![is_last; world.places.len()];
+    let mut is_active = vec![false; world.places.len()];
     for entry in &entries {
         is_active[entry.place as usize] = true;
     }
@@ -480,8 +525,8 @@ pub fn note_spans(entries: &[Entry], world: &mut World) {
 }
 
 /// Notes from where on each conversation would be derived again.
-pub fn note_restarts(derived: &Derived, world: &mut World) {
-    for (place, restart) in derived.parts.iter().flat_map(|part| &part.restarts) {
-        world.places[*place as usize].restart = restart.clone();
+pub fn note_restarts(derived: Derived, world: &mut World) {
+    for (place, restart) in derived.parts.into_iter().flat_map(|part| part.restarts) {
+        world.places[place as usize].restart = restart;
     }
 }
