@@ -5,6 +5,7 @@
 use std::hash::BuildHasher as _;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+use rayon::slice::ParallelSliceMut as _;
 
 /// A sorted list of ids, each known by its place.
 #[derive(Debug, Clone, Default)]
@@ -27,8 +28,23 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    /// Takes an id.
-    pub(super) fn insert(&mut self, id: &'a str) {
+    /// Room for so many ids, so that those that are there need not be hashed again as it grows.
+    pub(super) fn with_capacity(n_ids: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(n_ids),
+            places: HashTable::with_capacity(n_ids),
+            hasher: DefaultHashBuilder::default(),
+        }
+    }
+
+    /// The place of an id that was taken.
+    pub(super) fn place(&self, id: &str) -> Option<u32> {
+        let is_it = |place: &u32| self.ids[*place as usize] == id;
+        self.places.find(self.hasher.hash_one(id), is_it).copied()
+    }
+
+    /// Takes an id and gives its place.
+    pub(super) fn insert(&mut self, id: &'a str) -> u32 {
         let hash = self.hasher.hash_one(id);
         let (ids, hasher) = (&mut self.ids, &self.hasher);
         let place = self.places.entry(
@@ -36,16 +52,21 @@ impl<'a> Seen<'a> {
             |place| ids[*place as usize] == id,
             |place| hasher.hash_one(ids[*place as usize]),
         );
-        if let hashbrown::hash_table::Entry::Vacant(free) = place {
-            free.insert(ids.len() as u32);
-            ids.push(id);
+        match place {
+            hashbrown::hash_table::Entry::Occupied(known) => *known.get(),
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                let place = ids.len() as u32;
+                free.insert(place);
+                ids.push(id);
+                place
+            }
         }
     }
 }
 
 impl Ids {
-    /// The numbers of all `seen`.
-    pub(super) fn new(seen: Seen<'_>) -> Self {
+    /// The numbers of all `seen`, and that of each place.
+    pub(super) fn new(seen: Seen<'_>) -> (Self, Vec<u32>) {
         let Seen {
             ids,
             places: mut numbers,
@@ -54,7 +75,7 @@ impl Ids {
         // Tables are sorted by key, so that the ids come in a few sorted runs: a stable sort, which
         // looks for such, takes a fraction of the time of an unstable one.
         let mut order: Vec<u32> = (0..ids.len() as u32).collect();
-        order.sort_by(|a, b| ids[*a as usize].cmp(ids[*b as usize]));
+        order.par_sort_by(|a, b| ids[*a as usize].cmp(ids[*b as usize]));
         let mut this = Self {
             bytes: String::with_capacity(ids.iter().map(|id| id.len()).sum()),
             ends: Vec::with_capacity(ids.len()),
@@ -71,15 +92,17 @@ impl Ids {
             *number = number_of[*number as usize];
         }
         this.numbers = numbers;
-        this
+        (this, number_of)
     }
 
     /// The numbers of some ids, for tests.
     #[cfg(test)]
     pub(crate) fn of<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
         let mut seen = Seen::default();
-        ids.into_iter().for_each(|id| seen.insert(id));
-        Self::new(seen)
+        for id in ids {
+            seen.insert(id);
+        }
+        Self::new(seen).0
     }
 
     /// The number of an id; none for one that no table names.
@@ -120,7 +143,7 @@ mod tests {
         for id in ["wm2", "zhang", "", "wm10", "李", "zhang", "wm1"] {
             seen.insert(id);
         }
-        let ids = Ids::new(seen);
+        let (ids, _) = Ids::new(seen);
         let names: Vec<&str> = (0..ids.len() as u32).map(|n| ids.name(n)).collect();
         assert_eq!(names, ["", "wm1", "wm10", "wm2", "zhang", "李"]);
         assert!(

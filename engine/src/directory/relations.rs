@@ -221,6 +221,13 @@ impl Relations {
             .map(|place| &self.all[*place as usize])
     }
 
+    /// When the first was added at `from_ms` or later.
+    pub fn next_added_ms(&self, from_ms: i64) -> Option<i64> {
+        let at = |place: &u32| self.all[*place as usize].added_ms;
+        let next = self.added.partition_point(|p| at(p) < from_ms);
+        self.added.get(next).map(at)
+    }
+
     /// Those lost in `start_ms..end_ms`, by lost time.
     pub fn lost_in(&self, start_ms: i64, end_ms: i64) -> impl Iterator<Item = &Relation> {
         let at = |place: &u32| self.all[*place as usize].lost_ms.unwrap_or(i64::MAX);
@@ -299,6 +306,8 @@ mod tests {
             let within = |at: i64| (from..from + n).contains(&at);
             let added = all.iter().filter(|r| within(r.added_ms)).count();
             prop_assert_eq!(relations.added_in(from, from + n).count(), added);
+            let next = all.iter().map(|r| r.added_ms).filter(|at| *at >= from).min();
+            prop_assert_eq!(relations.next_added_ms(from), next);
             let lost = all.iter().filter(|r| r.lost_ms.is_some_and(within)).count();
             prop_assert_eq!(relations.lost_in(from, from + n).count(), lost);
             for customer in 9..14 {

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use huicun_semantics::interval::Interval;
 use huicun_semantics::role::{Role, role_of};
 
-use super::columns::{Rows, collect_ids};
+use super::columns::{IdColumn, Rows, collect_ids, numbered};
 use super::groups::Groups;
 use super::ids::{Ids, Seen};
 use super::organisation::Organisation;
@@ -71,6 +71,9 @@ pub(super) const ID_COLUMNS: &[(&str, &[&str])] = &[
     ("orders", &["external_userid"]),
 ];
 
+/// The tables that tell of most ids.
+const NAMING: &[&str] = &["customers", "employees", "departments", "groups"];
+
 fn spec(name: &str) -> &'static TableSpec {
     table(name).expect("the directory names only its own tables")
 }
@@ -126,14 +129,28 @@ impl Directory {
             let empty = || RecordBatch::new_empty(spec.schema());
             tables.entry(spec.name).or_insert_with(empty);
         }
-        let mut seen = Seen::default();
-        for (name, columns) in ID_COLUMNS {
-            for column in *columns {
-                collect_ids(&tables[name], column, &mut seen);
-            }
+        let n_rows = |name: &&str| tables[*name].num_rows();
+        let mut seen = Seen::with_capacity(NAMING.iter().map(n_rows).sum());
+        // Those who are told of first, customers above all: others mostly name them.
+        let mut order: Vec<_> = ID_COLUMNS.iter().collect();
+        order.sort_by_key(|(name, _)| !NAMING.contains(name));
+        let mut columns: HashMap<&str, Vec<IdColumn>> = HashMap::new();
+        for (name, ids) in order {
+            let places = ids.iter().map(|column| {
+                let places = collect_ids(&tables[name], column, &mut seen);
+                (*column, places)
+            });
+            columns.insert(name, places.collect());
         }
-        let ids = Arc::new(Ids::new(seen));
-        let rows = |name: &str| Rows::new(&tables[name], &ids);
+        let (ids, number_of) = Ids::new(seen);
+        let ids = Arc::new(ids);
+        for (_, numbers) in columns.values_mut().flatten() {
+            *numbers = numbered(std::mem::take(numbers), &number_of);
+        }
+        let rows = |name: &str| {
+            let ids = columns.get(name).map_or(&[][..], Vec::as_slice);
+            Rows::new(&tables[name], ids)
+        };
         let employees = read_employees(&rows("employees"), &ids);
         let customers = Customers::read(&rows("customers"));
         let roles = roles(&ids, &employees, &customers);

@@ -32,17 +32,30 @@ impl Names {
 
     /// The number of `name`, given on first sight.
     pub fn intern(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.get(name) {
-            return number;
+        match self.directory.get(name) {
+            Some(number) => number,
+            None => self.intern_other(name),
+        }
+    }
+
+    /// The number of a name that the directory does not have, given on first sight.
+    fn intern_other(&mut self, name: &str) -> u32 {
+        let hash = self.hasher.hash_one(name);
+        if let Some(place) = self.place(hash, name) {
+            return self.first() + place;
         }
         let place = self.ends.len() as u32;
         self.bytes.push_str(name);
         self.ends.push(self.bytes.len());
         let (bytes, ends, hasher) = (&self.bytes, &self.ends, &self.hasher);
         let hash_of = |place: &u32| hasher.hash_one(at(bytes, ends, *place));
-        self.places
-            .insert_unique(hasher.hash_one(name), place, hash_of);
+        self.places.insert_unique(hash, place, hash_of);
         self.first() + place
+    }
+
+    fn place(&self, hash: u64, name: &str) -> Option<u32> {
+        let is_it = |place: &u32| at(&self.bytes, &self.ends, *place) == name;
+        self.places.find(hash, is_it).copied()
     }
 
     /// The number of `name`, if it has one.
@@ -50,9 +63,25 @@ impl Names {
         if let Some(number) = self.directory.get(name) {
             return Some(number);
         }
-        let is_it = |place: &u32| at(&self.bytes, &self.ends, *place) == name;
-        let place = self.places.find(self.hasher.hash_one(name), is_it)?;
+        let place = self.place(self.hasher.hash_one(name), name)?;
         Some(self.first() + place)
+    }
+
+    /// The directory that these are names over.
+    pub fn directory(&self) -> &Arc<Ids> {
+        &self.directory
+    }
+
+    /// Takes in the names of somebody who read beside us over the same directory, and gives the
+    /// numbers here of his: of those that the directory does not have, in their order.
+    pub fn adopt(&mut self, theirs: &Self) -> Adopted {
+        debug_assert!(Arc::ptr_eq(&self.directory, &theirs.directory));
+        let places = 0..theirs.ends.len() as u32;
+        let strings = places.map(|place| at(&theirs.bytes, &theirs.ends, place));
+        Adopted {
+            first: self.first(),
+            numbers: strings.map(|name| self.intern_other(name)).collect(),
+        }
     }
 
     /// The number here of an id that some directory has numbered: the same, where these are names
@@ -88,6 +117,21 @@ impl Names {
     }
 }
 
+/// The numbers of one who read beside us, as numbers here.
+pub struct Adopted {
+    first: u32,
+    numbers: Vec<u32>,
+}
+
+impl Adopted {
+    /// The number here of his; one that no name has stays what it is.
+    pub fn number(&self, theirs: u32) -> u32 {
+        let place = theirs.checked_sub(self.first);
+        let here = place.and_then(|place| self.numbers.get(place as usize));
+        here.copied().unwrap_or(theirs)
+    }
+}
+
 fn at<'a>(bytes: &'a str, ends: &[usize], place: u32) -> &'a str {
     let place = place as usize;
     let start = if place == 0 { 0 } else { ends[place - 1] };
@@ -108,5 +152,20 @@ mod tests {
         assert_eq!(names.name(zhang), "zhang");
         assert_eq!(names.name(pair), "wm1|zhang");
         assert_eq!((names.get("wm2"), names.len()), (None, 3));
+    }
+
+    #[test]
+    fn names_of_one_who_read_beside_us_get_our_numbers() {
+        let directory = Arc::new(crate::directory::ids::Ids::of(["wm1", "zhang"]));
+        let mut ours = Names::over(&directory);
+        let mut theirs = Names::over(&directory);
+        let (room, pair) = (ours.intern("room"), ours.intern("wm1|zhang"));
+        let numbers = ["wm1|zhang", "zhang", "other"].map(|name| theirs.intern(name));
+        let adopted = ours.adopt(&theirs);
+        let here = numbers.map(|number| ours.name(adopted.number(number)).to_string());
+        assert_eq!(here, ["wm1|zhang", "zhang", "other"]);
+        assert_eq!(adopted.number(numbers[0]), pair);
+        assert_eq!((ours.len(), room), (5, 2));
+        assert_eq!(adopted.number(u32::MAX), u32::MAX);
     }
 }

@@ -13,6 +13,41 @@ use huicun_semantics::dialogue::Side;
 
 pub use super::names::Names;
 
+/// What of the facts somebody wants; the rest may be left out, because telling what is what costs
+/// the most of reading them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All that `explain` shows.
+    Shown,
+    /// What amounts are made of. Ids that only tell where these come from are [`UNTOLD`]:
+    /// conversations of single chats, the messages of timeouts and timers, who answered when.
+    Summed(Pairs),
+    /// Only what customers said in external groups.
+    Said,
+}
+
+/// Whether the pairs of single chats are wanted, as revisits ask for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pairs {
+    /// They are.
+    Told,
+    /// They are not: [`ActivityFact::pair`] may be missing.
+    Untold,
+}
+
+impl Wanted {
+    /// The same id, or none that names know where only `explain` would show it.
+    pub fn shown(self, tell: impl FnOnce() -> u32) -> u32 {
+        match self {
+            Self::Shown => tell(),
+            Self::Summed(_) | Self::Said => UNTOLD,
+        }
+    }
+}
+
+/// The number of an id that nobody wanted to know.
+pub const UNTOLD: u32 = u32::MAX;
+
 /// A dialogue, in the stretch on whose days it started (semantics 3).
 #[derive(Debug, Clone, PartialEq)]
 pub struct DialogueFact {
@@ -119,6 +154,8 @@ pub struct ActivityFact {
     pub speaker: u32,
     /// His side; robots are left out.
     pub side: Side,
+    /// Of a single chat the two, the smaller number first, where the directory has both.
+    pub pair: Option<(u32, u32)>,
     /// Counted messages.
     pub n: u32,
     /// Those of them that this conversation is the first of its kind to hold: a message to several
@@ -212,6 +249,58 @@ pub struct PeriodFacts {
 }
 
 impl PeriodFacts {
+    /// Takes in what comes after these facts, its ids numbered anew: their ranges go on with it.
+    pub fn append(&mut self, mut after: Self, number: impl Fn(u32) -> u32) {
+        let renumber = |id: &mut u32| *id = number(*id);
+        let maybe = |id: &mut Option<u32>| *id = id.map(&number);
+        let moved = |range: &mut Range<usize>, by: usize| {
+            *range = range.start + by..range.end + by;
+        };
+        let (replies, spoken, people) = (self.replies.len(), self.spoken.len(), self.people.len());
+        for dialogue in &mut after.dialogues {
+            renumber(&mut dialogue.conversation);
+            maybe(&mut dialogue.employee);
+            maybe(&mut dialogue.customer);
+            moved(&mut dialogue.replies, replies);
+            moved(&mut dialogue.spoken, spoken);
+        }
+        after.replies.iter_mut().for_each(|r| renumber(&mut r.by));
+        after
+            .spoken
+            .iter_mut()
+            .for_each(|s| renumber(&mut s.speaker));
+        for timeout in &mut after.timeouts {
+            renumber(&mut timeout.conversation);
+            renumber(&mut timeout.customer);
+            renumber(&mut timeout.message_id);
+            moved(&mut timeout.employees, people);
+        }
+        for activity in &mut after.activity {
+            renumber(&mut activity.conversation);
+            renumber(&mut activity.speaker);
+        }
+        for call in &mut after.calls {
+            renumber(&mut call.conversation);
+            maybe(&mut call.employee);
+            renumber(&mut call.message_id);
+            renumber(&mut call.by);
+            moved(&mut call.named, people);
+        }
+        for behaviour in &mut after.behaviours {
+            renumber(&mut behaviour.id);
+            renumber(&mut behaviour.trigger);
+        }
+        after.people.iter_mut().for_each(renumber);
+        self.dialogues.append(&mut after.dialogues);
+        self.replies.append(&mut after.replies);
+        self.spoken.append(&mut after.spoken);
+        self.timeouts.append(&mut after.timeouts);
+        self.activity.append(&mut after.activity);
+        self.calls.append(&mut after.calls);
+        self.behaviours.append(&mut after.behaviours);
+        self.people.append(&mut after.people);
+    }
+
     /// The replies of a dialogue, in order.
     pub fn replies_of(&self, dialogue: &DialogueFact) -> &[ReplyFact] {
         &self.replies[dialogue.replies.clone()]

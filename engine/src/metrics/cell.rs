@@ -4,8 +4,9 @@
 //! Whole numbers are added exactly. Fractions are added in the order in which the facts come,
 //! which is the same in every run.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
+use hashbrown::HashSet;
 use huicun_semantics::ratio::{change_ratio, percentile_of_sorted, ratio};
 
 use super::measure::{Gather, Measure};
@@ -175,12 +176,45 @@ impl Layout {
     }
 }
 
+/// Keys, each once when settled. Most come in rising order, and there are many cells with few: a list
+/// takes less time and room than a table.
+#[derive(Debug, Clone, Default)]
+struct Keys {
+    keys: Vec<u64>,
+    /// How many there were when they were last settled.
+    n_settled: usize,
+}
+
+impl Keys {
+    /// Keys that may repeat before they are settled, at least: so that a year of repetitions takes
+    /// no more room than twice the keys.
+    const LOOSE_MIN: usize = 1024;
+
+    fn insert(&mut self, key: u64) {
+        if self.keys.last() == Some(&key) {
+            return;
+        }
+        if self.keys.len() >= Self::LOOSE_MIN.max(2 * self.n_settled) {
+            self.settle();
+        }
+        self.keys.push(key);
+    }
+
+    fn settle(&mut self) {
+        if !self.keys.is_sorted() {
+            self.keys.sort_unstable();
+        }
+        self.keys.dedup();
+        self.n_settled = self.keys.len();
+    }
+}
+
 /// The gathered measures of one spot.
 #[derive(Debug, Clone, Default)]
 pub struct Cell {
     sums: Vec<i64>,
     once: Vec<(HashSet<u64>, i64)>,
-    distinct: Vec<HashSet<u64>>,
+    distinct: Vec<Keys>,
     values: Vec<Vec<i64>>,
     fractions: Vec<(f64, u64)>,
     words: Vec<BTreeMap<String, i64>>,
@@ -193,7 +227,7 @@ impl Cell {
         Self {
             sums: vec![0; n(Gather::Sum)],
             once: vec![Default::default(); n(Gather::SumOnce)],
-            distinct: vec![HashSet::new(); n(Gather::Distinct)],
+            distinct: vec![Keys::default(); n(Gather::Distinct)],
             values: vec![Vec::new(); n(Gather::Values)],
             fractions: vec![(0.0, 0); n(Gather::Fractions)],
             words: vec![BTreeMap::new(); n(Gather::Words)],
@@ -234,8 +268,10 @@ impl Cell {
         }
     }
 
-    /// Values in rising order, as percentiles want them; to be called before [`Cell::value`].
+    /// Values in rising order, as percentiles want them, and keys once; to be called before
+    /// [`Cell::value`].
     pub fn finish(&mut self) {
+        self.distinct.iter_mut().for_each(Keys::settle);
         self.values.iter_mut().for_each(|v| v.sort_unstable());
     }
 
@@ -291,7 +327,7 @@ impl Cell {
         match measure.gather() {
             Gather::Sum => self.sums[slot],
             Gather::SumOnce => self.once[slot].1,
-            Gather::Distinct => self.distinct[slot].len() as i64,
+            Gather::Distinct => self.distinct[slot].keys.len() as i64,
             Gather::Values => self.values[slot].iter().sum(),
             Gather::Fractions => self.fractions[slot].1 as i64,
             Gather::Words => self.words[slot].len() as i64,
@@ -356,6 +392,16 @@ mod tests {
             folded(Fold::Count(Measure::CustomersNew), &customers),
             Value::Count(2)
         );
+    }
+
+    #[test]
+    fn keys_that_come_again_after_many_others_count_once() {
+        let keys = (0..3).flat_map(|_| (0..5_000_u64).map(|n| n * 7919 % 5_000));
+        let groups: Vec<_> = keys
+            .map(|key| (Measure::GroupsSpoken, Amount::Keyed(key, 1)))
+            .collect();
+        let fold = Fold::Count(Measure::GroupsSpoken);
+        assert_eq!(folded(fold, &groups), Value::Count(5_000));
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! What the traversals share: settings, slices, and the directory's groups and relations with ids
 //! as numbers.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use huicun_semantics::interval::Interval;
 use huicun_semantics::role::Role;
@@ -11,7 +14,6 @@ use super::report::Inputs;
 use super::settings::Settings;
 use super::source::SourceError;
 use crate::directory::Directory;
-use crate::directory::groups::Group;
 use crate::directory::relations::Relation;
 use crate::directory::work::{Record, Target};
 use crate::jobs::period::Names;
@@ -39,20 +41,17 @@ pub struct Context<'a> {
     pub slices: &'a Slices,
     /// Now, UTC milliseconds.
     pub now_ms: i64,
-    /// Relations of employees, by (time of adding, employee, customer).
-    pub follows: Vec<Follow>,
-    /// The same by the customer's number, then in that order.
-    by_customer: Vec<Follow>,
+    /// Relations of employees by (customer, time of adding, employee), once somebody asks.
+    by_customer: OnceCell<Vec<Follow>>,
     /// Employees in rooms by the directory.
     pub members: HashMap<u32, Vec<(u32, Interval)>>,
     /// Rooms that have, or ever had, a customer; by their id.
     pub external_rooms: Vec<u32>,
-    /// Userids bytewise, as the tie rule of the first adder wants them.
-    ranks: HashMap<u32, u32>,
 }
 
 impl<'a> Context<'a> {
-    /// Gives the directory's ids numbers.
+    /// Gives the directory's ids numbers; `names` are those over the directory, so that its numbers
+    /// are theirs.
     ///
     /// # Errors
     /// A source that cannot say which rooms are external.
@@ -63,22 +62,7 @@ impl<'a> Context<'a> {
         names: &mut Names,
     ) -> Result<Self, SourceError> {
         let directory = inputs.directory;
-        for holder in directory.groups.iter().flat_map(Group::holders) {
-            names.intern(directory.ids.name(holder));
-        }
-        let mut follow = |relation: &Relation| {
-            let is_employees = directory.role_of(relation.user) == Role::Employee;
-            is_employees.then(|| Follow {
-                employee: names.of_directory(&directory.ids, relation.user),
-                customer: names.of_directory(&directory.ids, relation.customer),
-                added_ms: relation.added_ms,
-                lost_ms: relation.lost_ms,
-            })
-        };
-        let relations = &directory.relations;
-        // By (time of adding, employee, customer): numbers of the directory rise with the ids.
-        let follows: Vec<Follow> = relations.by_time().filter_map(&mut follow).collect();
-        let by_customer: Vec<Follow> = relations.by_customer_flat().filter_map(follow).collect();
+        debug_assert!(Arc::ptr_eq(names.directory(), &directory.ids));
         let mut external: HashSet<u32> = inputs.source.external_rooms(names)?.into_iter().collect();
         external.extend(
             directory
@@ -88,38 +72,45 @@ impl<'a> Context<'a> {
         );
         let mut external_rooms: Vec<u32> = external.into_iter().collect();
         external_rooms.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
-        let mut employees: Vec<u32> = Vec::new();
-        // Relations are in the order of their employees.
-        for user in relations.iter().map(|relation| relation.user) {
-            let employee = names.of_directory(&directory.ids, user);
-            if employees.last() != Some(&employee) {
-                employees.push(employee);
-            }
-        }
-        employees.sort_by(|a, b| names.name(*a).cmp(names.name(*b)));
         Ok(Self {
             directory,
             settings: inputs.settings,
             slices,
             now_ms: question.now_ms,
-            members: members(directory, names),
-            follows,
-            by_customer,
+            members: members(directory),
+            by_customer: OnceCell::new(),
             external_rooms,
-            ranks: employees.into_iter().zip(0..).collect(),
         })
+    }
+
+    /// The relations added in some time, by (time of adding, employee, customer).
+    pub fn added_in(&self, within: &Range<i64>) -> impl Iterator<Item = Follow> {
+        let added = (self.directory.relations).added_in(within.start, within.end);
+        added.filter_map(|relation| self.follow(relation))
     }
 
     /// The relations of each customer, by (time of adding, employee).
     pub fn follows_of_customers(&self) -> impl Iterator<Item = (u32, &[Follow])> {
+        let relations = self.directory.relations.by_customer_flat();
         self.by_customer
+            .get_or_init(|| {
+                relations
+                    .filter_map(|relation| self.follow(relation))
+                    .collect()
+            })
             .chunk_by(|a, b| a.customer == b.customer)
             .map(|follows| (follows[0].customer, follows))
     }
 
-    /// How a userid compares bytewise with others that have relations.
-    pub fn rank(&self, employee: u32) -> u32 {
-        self.ranks.get(&employee).copied().unwrap_or(u32::MAX)
+    /// A relation of an employee.
+    fn follow(&self, relation: &Relation) -> Option<Follow> {
+        let is_employees = self.directory.role_of(relation.user) == Role::Employee;
+        is_employees.then_some(Follow {
+            employee: relation.user,
+            customer: relation.customer,
+            added_ms: relation.added_ms,
+            lost_ms: relation.lost_ms,
+        })
     }
 
     /// The employees of a room at an instant by the directory.
@@ -133,15 +124,12 @@ impl<'a> Context<'a> {
     }
 }
 
-fn members(directory: &Directory, names: &mut Names) -> HashMap<u32, Vec<(u32, Interval)>> {
-    let ids = &directory.ids;
+fn members(directory: &Directory) -> HashMap<u32, Vec<(u32, Interval)>> {
     let mut members: HashMap<u32, Vec<(u32, Interval)>> = HashMap::new();
     for membership in directory.groups.memberships() {
         if membership.role == Role::Employee {
-            let room = names.intern(ids.name(membership.chat));
-            let member = names.intern(ids.name(membership.member));
-            let stay = (member, membership.interval());
-            members.entry(room).or_default().push(stay);
+            let stay = (membership.member, membership.interval());
+            members.entry(membership.chat).or_default().push(stay);
         }
     }
     members

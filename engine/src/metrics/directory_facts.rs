@@ -1,12 +1,11 @@
 //! What the directory's facts amount to: customers added, revisits, groups joined and owned,
 //! records written; and behaviours (semantics 7, 9, 10.1, 10.2).
 
-use std::collections::{HashMap, HashSet};
-
 use chrono::NaiveDate;
+use hashbrown::{HashMap, HashSet};
 use huicun_semantics::conversation::{Kind, pair_id};
 use huicun_semantics::dialogue::Side;
-use huicun_semantics::interval::{Relation, first_adder_by};
+use huicun_semantics::interval::is_active;
 use huicun_semantics::revisit::is_due;
 use huicun_semantics::time::Period;
 
@@ -30,18 +29,15 @@ pub fn put(
     let zone = context.settings.zone;
     let within = days.start_ms(zone)..days.end_ms(zone);
     let mut at = Vec::new();
-    for follow in &context.follows {
+    for follow in context.added_in(&within) {
         let Some(slice) = context.slices.of_ms(follow.added_ms) else {
             continue;
         };
-        if !within.contains(&follow.added_ms) {
-            continue;
-        }
         units.at(names, follow.employee, follow.added_ms, &mut at);
         for unit in &at {
             let spot = Spot { unit: *unit, slice };
             sink.key(spot, Measure::CustomersNew, follow.customer, || {
-                fact_of(follow)
+                fact_of(&follow)
             });
         }
     }
@@ -149,6 +145,16 @@ fn put_records(
     }
 }
 
+/// Whether revisits are walked, so that the pairs of single chats are wanted: where they are counted
+/// or bring in rows.
+pub fn wants_pairs(context: &Context<'_>, units: &Units<'_>, sink: &impl Sink) -> bool {
+    let wants = |place: usize| {
+        let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
+        of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
+    };
+    context.settings.revisit.is_some() && (units.may_grow() || (0..REVISIT_DAYS_MAX).any(wants))
+}
+
 /// Relations whose day N lies in the stretch: due, and done where the two had a message or the
 /// employee wrote a follow-up on that day.
 fn put_revisits(
@@ -160,57 +166,68 @@ fn put_revisits(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    let is_wanted = (0..REVISIT_DAYS_MAX).any(|place| {
-        let mut of_day = [Measure::RevisitDue1, Measure::RevisitDone1].into_iter();
-        of_day.any(|measure| sink.wants(measure.of_revisit_day(place)))
-    });
-    if !is_wanted && !units.may_grow() {
+    if !wants_pairs(context, units, sink) {
         return;
     }
     let zone = context.settings.zone;
     let chats = chats_by_day(revisit, facts);
-    let followups = followups_by_day(context, revisit, names);
+    let followups = followups_by_day(context, revisit, days, names);
     let today = zone.day_of(context.now_ms);
     let mut at = Vec::new();
-    for follow in &context.follows {
-        let added = zone.day_of(follow.added_ms);
+    let mut due: Vec<(usize, NaiveDate, i64, u32)> = Vec::new();
+    let relations = &context.directory.relations;
+    let mut from_ms = i64::MIN;
+    while let Some(first_ms) = relations.next_added_ms(from_ms) {
+        let added = zone.day_of(first_ms);
         // Day N comes after day N - 1, so nothing of a later day can be due in the stretch.
         if added > days.to {
             break;
         }
+        // All of one day fall due together.
+        let next_day = added
+            .succ_opt()
+            .map_or(i64::MAX, |day| zone.day_start_ms(day));
+        let of_day = first_ms..next_day.max(first_ms.saturating_add(1));
+        from_ms = of_day.end;
+        due.clear();
         for (place, n) in revisit.days.iter().take(REVISIT_DAYS_MAX).enumerate() {
-            let due = (revisit.due_date)(added, *n).filter(|due| days.contains(*due));
-            let Some(due) = due else {
+            let on = (revisit.due_date)(added, *n).filter(|on| days.contains(*on) && *on <= today);
+            let Some(on) = on else {
                 continue;
             };
-            let starts_ms = zone.day_start_ms(due);
-            let is_ripe = due <= today && is_due(starts_ms, follow.lost_ms);
-            let Some(slice) = context.slices.of_ms(starts_ms).filter(|_| is_ripe) else {
-                continue;
-            };
-            let pair = names.get(&pair_id(
-                names.name(follow.employee),
-                names.name(follow.customer),
-            ));
-            let followup = followups.get(&(follow.employee, follow.customer, due));
-            let is_done =
-                followup.is_some() || pair.is_some_and(|pair| chats.contains(&(pair, due)));
-            let fact = || {
-                let mut fact =
-                    Fact::at(FactKind::Revisit, starts_ms).with([follow.employee, follow.customer]);
-                fact.id = followup.copied();
-                let until_ms = zone.day_start_ms(due.succ_opt().unwrap_or(due)) - 1;
-                match pair {
-                    Some(pair) => fact.within(pair, Some(until_ms), Behind::All),
-                    None => fact,
-                }
-            };
-            units.at(names, follow.employee, starts_ms, &mut at);
-            for unit in &at {
-                let spot = Spot { unit: *unit, slice };
-                sink.count(spot, Measure::RevisitDue1.of_revisit_day(place), fact);
-                if is_done {
-                    sink.count(spot, Measure::RevisitDone1.of_revisit_day(place), fact);
+            let starts_ms = zone.day_start_ms(on);
+            if let Some(slice) = context.slices.of_ms(starts_ms) {
+                due.push((place, on, starts_ms, slice));
+            }
+        }
+        if due.is_empty() {
+            continue;
+        }
+        for follow in context.added_in(&of_day) {
+            let ripe = due.iter().filter(|due| is_due(due.2, follow.lost_ms));
+            for (place, on, starts_ms, slice) in ripe.copied() {
+                let (employee, customer) = (follow.employee, follow.customer);
+                let pair = (employee.min(customer), employee.max(customer));
+                let followup = followups.get(&(employee, customer, on));
+                let is_done = followup.is_some() || chats.contains(&(pair, on));
+                let fact = || {
+                    let mut fact =
+                        Fact::at(FactKind::Revisit, starts_ms).with([employee, customer]);
+                    fact.id = followup.copied();
+                    let until_ms = zone.day_start_ms(on.succ_opt().unwrap_or(on)) - 1;
+                    let pair = pair_id(names.name(employee), names.name(customer));
+                    match names.get(&pair) {
+                        Some(pair) => fact.within(pair, Some(until_ms), Behind::All),
+                        None => fact,
+                    }
+                };
+                units.at(names, employee, starts_ms, &mut at);
+                for unit in &at {
+                    let spot = Spot { unit: *unit, slice };
+                    sink.count(spot, Measure::RevisitDue1.of_revisit_day(place), fact);
+                    if is_done {
+                        sink.count(spot, Measure::RevisitDone1.of_revisit_day(place), fact);
+                    }
                 }
             }
         }
@@ -218,7 +235,7 @@ fn put_revisits(
 }
 
 /// The days on which each single chat had a counted message that counts as a revisit.
-fn chats_by_day(revisit: &Revisit, facts: &PeriodFacts) -> HashSet<(u32, NaiveDate)> {
+fn chats_by_day(revisit: &Revisit, facts: &PeriodFacts) -> HashSet<((u32, u32), NaiveDate)> {
     let counts = |side: Side| side == Side::Employee || !revisit.is_employee_asked;
     let chats = facts
         .activity
@@ -227,13 +244,14 @@ fn chats_by_day(revisit: &Revisit, facts: &PeriodFacts) -> HashSet<(u32, NaiveDa
     if !revisit.by_chat {
         return HashSet::new();
     }
-    chats.map(|a| (a.conversation, a.day)).collect()
+    chats.filter_map(|a| Some((a.pair?, a.day))).collect()
 }
 
-/// The first follow-up record of an employee about a customer on a day.
+/// The first follow-up record of an employee about a customer on a day of the stretch.
 fn followups_by_day(
     context: &Context<'_>,
     revisit: &Revisit,
+    days: Period,
     names: &mut Names,
 ) -> HashMap<(u32, u32, NaiveDate), u32> {
     let mut found = HashMap::new();
@@ -241,7 +259,9 @@ fn followups_by_day(
         return found;
     }
     let zone = context.settings.zone;
-    for followup in context.customer_followups() {
+    let within = days.start_ms(zone)..days.end_ms(zone);
+    let followups = context.customer_followups();
+    for followup in followups.filter(|followup| within.contains(&followup.at_ms)) {
         let key = (
             names.intern(followup.userid),
             names.intern(followup.target),
@@ -278,12 +298,12 @@ fn put_first_customers(
     units: &mut Units<'_>,
     sink: &mut impl Sink,
 ) {
-    let (mut at, mut relations): (Vec<u32>, Vec<Relation>) = Default::default();
+    let mut at = Vec::new();
     for (customer, follows) in context.follows_of_customers() {
-        relations.clear();
-        relations.extend(follows.iter().map(|f| (f.employee, f.added_ms, f.lost_ms)));
-        let rank_of = |employee| context.rank(employee);
-        let Some(first) = first_adder_by(&relations, as_of_ms, rank_of) else {
+        // By (add time, employee), and numbers rise with the ids: the first active one is the
+        // first adder.
+        let is_held = |f: &&Follow| is_active(&(f.employee, f.added_ms, f.lost_ms), as_of_ms);
+        let Some(first) = follows.iter().find(is_held).map(|f| f.employee) else {
             continue;
         };
         units.at_end(names, first, as_of_ms, &mut at);

@@ -19,7 +19,7 @@ use super::unit::{Per, TOTAL, Unit, Units};
 use super::{directory_facts, rooms, singles};
 use crate::access::Scope;
 use crate::directory::Directory;
-use crate::jobs::period::Names;
+use crate::jobs::period::{Names, Pairs, Wanted};
 
 /// A report of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -320,7 +320,7 @@ fn read_said(
 ) -> Result<(), SourceError> {
     let stretches = stretches(&question.period);
     for (at, days) in stretches.iter().enumerate() {
-        let facts = inputs.source.stretch(*days, names)?;
+        let facts = inputs.source.stretch(*days, Wanted::Said, names)?;
         said.add(context, &facts);
         (inputs.progress)(at + 1, stretches.len());
     }
@@ -362,8 +362,15 @@ fn traverse(
     match report {
         Report::Employees | Report::Departments => {
             let stretches = stretches(&question.period);
+            let wanted = match sink.shows_facts() {
+                true => Wanted::Shown,
+                false if directory_facts::wants_pairs(&context, units, sink) => {
+                    Wanted::Summed(Pairs::Told)
+                }
+                false => Wanted::Summed(Pairs::Untold),
+            };
             for (at, days) in stretches.iter().enumerate() {
-                let facts = inputs.source.stretch(*days, names)?;
+                let facts = inputs.source.stretch(*days, wanted, names)?;
                 singles::put(&context, &facts, names, units, sink);
                 rooms::put(&context, &facts, names, units, sink);
                 directory_facts::put(&context, &facts, *days, names, units, sink);
@@ -372,7 +379,7 @@ fn traverse(
             directory_facts::put_ends(&context, names, units, sink);
             if sink.wants(super::Measure::OpenWaits) || sink.wants(super::Measure::GroupOpenWaits) {
                 let at_ms: Vec<i64> = slices.all.iter().map(|slice| slice.as_of_ms).collect();
-                let timers = inputs.source.timers(&at_ms, names)?;
+                let timers = inputs.source.timers(&at_ms, wanted, names)?;
                 for (slice, as_of_ms) in (0..).zip(at_ms) {
                     rooms::put_waits(&context, (slice, as_of_ms), &timers, names, units, sink);
                 }

@@ -157,6 +157,9 @@ pub trait Sink {
     /// Whether the question needs a measure: what is costly to find is looked for only then.
     fn wants(&self, measure: Measure) -> bool;
 
+    /// Whether facts are made of what is taken: else nobody sees their ids.
+    fn shows_facts(&self) -> bool;
+
     /// Takes one amount; `fact` is made only where somebody wants to see it.
     fn put(
         &mut self,
@@ -221,6 +224,10 @@ impl Sums {
 }
 
 impl Sink for Sums {
+    fn shows_facts(&self) -> bool {
+        false
+    }
+
     fn wants(&self, measure: Measure) -> bool {
         self.layout.has(measure)
     }
@@ -326,6 +333,10 @@ impl Parts {
 }
 
 impl Sink for Parts {
+    fn shows_facts(&self) -> bool {
+        true
+    }
+
     fn wants(&self, measure: Measure) -> bool {
         self.layout.has(measure)
     }

@@ -2,7 +2,7 @@
 
 use huicun_semantics::time::Period;
 
-use crate::jobs::period::{Names, PeriodFacts, TimerFact};
+use crate::jobs::period::{Names, PeriodFacts, TimerFact, Wanted};
 
 /// Why facts could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -12,18 +12,28 @@ pub struct SourceError(#[from] pub Box<dyn std::error::Error + Send + Sync>);
 /// Gives the facts of a stretch of days. Called on a thread that may block.
 pub trait FactSource: Send + Sync {
     /// The facts of some days, their ids as numbers of `names`. A report asks for disjoint days in
-    /// rising order, never across a month's end.
+    /// rising order, never across a month's end. More than is wanted may be given.
     ///
     /// # Errors
     /// A table that cannot be read.
-    fn stretch(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError>;
+    fn stretch(
+        &self,
+        days: Period,
+        wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, SourceError>;
 
     /// The timers that run at any of some instants, UTC milliseconds in rising order (semantics
-    /// 10.9); by time, then conversation.
+    /// 10.9); where they are to be shown by time, then conversation.
     ///
     /// # Errors
     /// A table that cannot be read.
-    fn timers(&self, at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError>;
+    fn timers(
+        &self,
+        at_ms: &[i64],
+        wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<Vec<TimerFact>, SourceError>;
 
     /// Rooms that the messages show to be external: a customer spoke or received there. Those that
     /// the directory shows are known to the report.

@@ -5,7 +5,7 @@ use huicun_semantics::time::{Period, Zone};
 use super::source::{FactSource, SourceError};
 use crate::jobs::Facts;
 use crate::jobs::derive::DeriveError;
-use crate::jobs::period::{BehaviourFact, Names, PeriodFacts, TimerFact};
+use crate::jobs::period::{BehaviourFact, Names, PeriodFacts, TimerFact, Wanted};
 use crate::state::behaviours::Reviewed;
 
 /// The derived tables as they are at an instant.
@@ -53,9 +53,15 @@ impl FromTables<'_> {
 }
 
 impl FactSource for FromTables<'_> {
-    fn stretch(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError> {
+    fn stretch(
+        &self,
+        days: Period,
+        wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, SourceError> {
         let moves = |user: &str, first_ms: i64, last_ms: i64| self.moves(user, first_ms, last_ms);
-        let asked = self.facts.snapshot.facts(days, self.now_ms, names, &moves);
+        let snapshot = &self.facts.snapshot;
+        let asked = snapshot.facts(days, self.now_ms, wanted, names, &moves);
         let mut found = wait(asked)?;
         let within = days.start_ms(self.zone)..days.end_ms(self.zone);
         let confirmed = self.confirmed.iter().filter(|b| within.contains(&b.at_ms));
@@ -70,8 +76,13 @@ impl FactSource for FromTables<'_> {
         Ok(found)
     }
 
-    fn timers(&self, at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
-        wait(self.facts.snapshot.timers(at_ms, names))
+    fn timers(
+        &self,
+        at_ms: &[i64],
+        wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<Vec<TimerFact>, SourceError> {
+        wait(self.facts.snapshot.timers(at_ms, wanted, names))
     }
 
     fn external_rooms(&self, names: &mut Names) -> Result<Vec<u32>, SourceError> {

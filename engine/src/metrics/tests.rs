@@ -17,6 +17,7 @@ use crate::directory::Directory;
 use crate::directory::testing::directory_of;
 use crate::jobs::period::{
     ActivityFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact, TimerFact,
+    Wanted,
 };
 use crate::rules::Rules;
 
@@ -135,7 +136,12 @@ impl Vectors {
 }
 
 impl FactSource for Vectors {
-    fn stretch(&self, days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError> {
+    fn stretch(
+        &self,
+        days: Period,
+        _wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, SourceError> {
         let mut all = PeriodFacts::default();
         if days.from > day(3) {
             return Ok(all);
@@ -152,6 +158,7 @@ impl FactSource for Vectors {
             kind: Kind::SingleExternal,
             speaker: names.intern("ann"),
             side: Side::Employee,
+            pair: names.get("ann").zip(names.get("wm1")),
             n: 4,
             n_own: 3,
             first_ms: DAY + DAY_MS + 9 * 60 * MINUTE,
@@ -160,7 +167,12 @@ impl FactSource for Vectors {
         Ok(all)
     }
 
-    fn timers(&self, _at_ms: &[i64], names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
+    fn timers(
+        &self,
+        _at_ms: &[i64],
+        _wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<Vec<TimerFact>, SourceError> {
         // One runs to the end, one over the end of the first day only.
         let begun_ms = DAY + 20 * 60 * MINUTE;
         let ends = [("m2", None), ("m3", Some(begun_ms + DAY_MS / 2))];

@@ -70,6 +70,8 @@ pub struct Units<'a> {
     stays: Vec<Option<Box<[Stay]>>>,
     /// By number; none where nobody has asked yet.
     roles: Vec<Option<Role>>,
+    /// Whether the directory has an employee of this number; none where nobody has asked yet.
+    is_in_directory: Vec<Option<bool>>,
     admits: Admits,
     n_withheld: u64,
 }
@@ -102,6 +104,7 @@ impl<'a> Units<'a> {
             by_id: HashMap::new(),
             stays: Vec::new(),
             roles: Vec::new(),
+            is_in_directory: Vec::new(),
             admits: Admits::None,
             n_withheld: 0,
         };
@@ -310,13 +313,23 @@ impl<'a> Units<'a> {
 
     /// As [`Units::at_end`], added to what is there.
     pub fn add_at_end(&mut self, names: &Names, employee: u32, at_ms: i64, out: &mut Vec<u32>) {
-        let id = names.name(employee);
         let is_known = self.per != Per::Employee
-            || self.directory.employees.contains_key(id)
-            || self.by_id.get(id).is_some_and(|n| self.unit(*n).is_listed);
+            || self.is_in_directory(names, employee)
+            || (self.by_id.get(names.name(employee))).is_some_and(|n| self.unit(*n).is_listed);
         if is_known {
             self.add_at(names, employee, at_ms, out);
         }
+    }
+
+    fn is_in_directory(&mut self, names: &Names, employee: u32) -> bool {
+        let number = employee as usize;
+        if self.is_in_directory.len() <= number {
+            self.is_in_directory
+                .resize(names.len().max(number + 1), None);
+        }
+        let employees = &self.directory.employees;
+        *self.is_in_directory[number]
+            .get_or_insert_with(|| employees.contains_key(names.name(employee)))
     }
 
     /// The role of a number.

@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{BooleanArray, ListArray, RecordBatch, StringArray};
 use chrono::NaiveDate;
 use huicun_semantics::conversation::Kind;
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::time::{Period, Zone};
+use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
+use tokio::sync::OnceCell;
 
 use super::DeriveError;
 use super::columns::{
@@ -15,32 +17,30 @@ use super::columns::{
 };
 use super::schema::{self, Derived};
 use super::store::{self, Manifest};
-use crate::archive::{Condition, Home, Table};
+use crate::archive::{Condition, Home, Table, TableError};
 use crate::jobs::period::{
-    ActivityFact, CallFact, DialogueFact, Names, PeriodFacts, ReplyFact, SpokenFact, TimeoutFact,
-    TimerFact,
+    ActivityFact, CallFact, DialogueFact, Names, Pairs, PeriodFacts, ReplyFact, SpokenFact,
+    TimeoutFact, TimerFact, UNTOLD, Wanted,
 };
 
 /// What reports read of a table. What else is there is for lists and SQL, and costs the most.
-const OF_DIALOGUES: [&str; 17] = [
+const OF_DIALOGUES: [&str; 13] = [
     "conversation",
     "kind",
     "employee",
-    "customer",
     "started_at",
     "ended_at",
     "opened_by",
     "employees",
     "employee_messages",
     "customer_messages",
-    "turn_at",
-    "reply_at",
-    "reply_by",
     "reply_ms",
     "reply_working_ms",
     "message_at",
     "message_by",
 ];
+/// What `explain` shows besides.
+const SHOWN_OF_DIALOGUES: [&str; 4] = ["customer", "turn_at", "reply_at", "reply_by"];
 const OF_ACTIVITY: [&str; 8] = [
     "conversation",
     "kind",
@@ -61,14 +61,27 @@ const OF_NEXT_DAY: [&str; 5] = [
     "employee_messages",
     "customer_messages",
 ];
-const OF_WAITS: [&str; 6] = [
+const OF_WAITS: [&str; 4] = ["conversation", "kind", "employee", "started_at"];
+const SHOWN_OF_WAITS: [&str; 2] = ["customer", "message_id"];
+const OF_TIMEOUTS: [&str; 6] = [
+    "conversation",
+    "kind",
+    "customer",
+    "employees",
+    "last_message_at",
+    "fired_at",
+];
+const OF_CALLS: [&str; 8] = [
     "conversation",
     "kind",
     "employee",
-    "customer",
     "message_id",
-    "started_at",
+    "at",
+    "started_by",
+    "named",
+    "call_ms",
 ];
+const SHOWN_OF_TIMEOUTS: [&str; 1] = ["message_id"];
 
 /// The derived tables of one manifest, open for reading.
 #[derive(Debug, Clone)]
@@ -77,6 +90,8 @@ pub struct Snapshot {
     pub manifest: Manifest,
     zone: Zone,
     tables: HashMap<&'static str, Table>,
+    /// Ids of groups with customers, once somebody asked.
+    external_rooms: Arc<OnceCell<Vec<String>>>,
 }
 
 impl Snapshot {
@@ -100,6 +115,7 @@ impl Snapshot {
             manifest,
             zone,
             tables,
+            external_rooms: Arc::default(),
         })
     }
 
@@ -120,81 +136,170 @@ impl Snapshot {
         &self,
         days: Period,
         now_ms: i64,
+        wanted: Wanted,
         names: &mut Names,
         moves: &Moves<'_>,
     ) -> Result<PeriodFacts, DeriveError> {
-        let mut facts = PeriodFacts::default();
         let is_in = |day: NaiveDate| days.contains(day);
+        if wanted == Wanted::Said {
+            return self.said(is_in, names).await;
+        }
         let is_next = |day: NaiveDate| days.to.succ_opt() == Some(day);
-        let (dialogues, next, activity, calls, timeouts) = futures::try_join!(
-            self.some_rows(schema::DIALOGUES, &OF_DIALOGUES, None, is_in),
+        let plus = |columns: &[&'static str], shown: &[&'static str]| {
+            let shown = (wanted == Wanted::Shown).then_some(shown);
+            [columns, shown.unwrap_or_default()].concat()
+        };
+        let of_dialogues = plus(&OF_DIALOGUES, &SHOWN_OF_DIALOGUES);
+        let of_timeouts = plus(&OF_TIMEOUTS, &SHOWN_OF_TIMEOUTS);
+        let zone = self.zone;
+        let (mut dialogues, next, activity, calls, timeouts) = futures::try_join!(
+            self.parts(
+                (schema::DIALOGUES, &of_dialogues, None),
+                is_in,
+                names,
+                move |batch, names, day: &mut DayOfDialogues| {
+                    dialogue_facts(&batch, wanted, names, &mut day.facts);
+                    day.batches.push(batch);
+                }
+            ),
             self.some_rows(schema::DIALOGUES, &OF_NEXT_DAY, None, is_next),
-            self.some_rows(schema::ACTIVITY, &OF_ACTIVITY, None, is_in),
-            self.rows(schema::CALLS, is_in),
-            self.rows(schema::TIMEOUTS, is_in),
+            self.parts(
+                (schema::ACTIVITY, &OF_ACTIVITY, None),
+                is_in,
+                names,
+                move |batch, names, facts| activity_facts(&batch, zone, wanted, names, facts)
+            ),
+            self.parts(
+                (schema::CALLS, &OF_CALLS, None),
+                is_in,
+                names,
+                |batch, names, facts| call_facts(&batch, names, facts)
+            ),
+            self.parts(
+                (schema::TIMEOUTS, &of_timeouts, None),
+                is_in,
+                names,
+                move |batch, names, facts| timeout_facts(&batch, wanted, names, facts)
+            ),
         )?;
-        for batch in &dialogues {
-            dialogue_facts(batch, names, &mut facts);
+        only_effective(&mut dialogues, &next);
+        let mut facts = PeriodFacts::default();
+        for (_, day, theirs) in dialogues {
+            append(day.facts, &theirs, names, &mut facts);
         }
-        self.only_effective(&next, names, &mut facts);
-        self.activity_facts(&activity, names, moves, &mut facts)
-            .await?;
-        for batch in &calls {
-            call_facts(batch, names, &mut facts);
+        for (_, part, theirs) in activity {
+            append(part, &theirs, names, &mut facts);
         }
-        for batch in &timeouts {
-            timeout_facts(batch, names, &mut facts);
+        self.split_where_moved(names, moves, &mut facts).await?;
+        for (_, part, theirs) in calls.into_iter().chain(timeouts) {
+            append(part, &theirs, names, &mut facts);
         }
         facts.timeouts.retain(|timeout| timeout.fired_ms <= now_ms);
         Ok(facts)
     }
 
-    /// The timers that run at any of some instants, UTC milliseconds in rising order; by time, then
-    /// conversation. Read once, however many instants there are; only those that run at one of
-    /// them are kept.
+    /// What customers said in external groups on some days.
+    async fn said(
+        &self,
+        is_in: impl Fn(NaiveDate) -> bool,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, DeriveError> {
+        let is_said = |batch: &RecordBatch| {
+            let (kind, side) = (text(batch, "kind"), text(batch, "side"));
+            let external = StringArray::new_scalar(Kind::GroupExternal.as_str());
+            let customer = StringArray::new_scalar("customer");
+            arrow::compute::and(
+                &arrow::compute::kernels::cmp::eq(kind, &external)?,
+                &arrow::compute::kernels::cmp::eq(side, &customer)?,
+            )
+        };
+        let condition = Condition {
+            columns: &["kind", "side"],
+            is_met: Arc::new(is_said),
+        };
+        let (zone, wanted) = (self.zone, Wanted::Said);
+        let parts = self.parts(
+            (schema::ACTIVITY, &OF_ACTIVITY, Some(condition)),
+            is_in,
+            names,
+            move |batch, names, facts| activity_facts(&batch, zone, wanted, names, facts),
+        );
+        let mut facts = PeriodFacts::default();
+        for (_, part, theirs) in parts.await? {
+            append(part, &theirs, names, &mut facts);
+        }
+        Ok(facts)
+    }
+
+    /// The timers that run at any of some instants, UTC milliseconds in rising order; where they
+    /// are to be shown by time, then conversation. Read once, however many instants there are; only
+    /// those that run at one of them are kept.
     pub async fn timers(
         &self,
         at_ms: &[i64],
+        wanted: Wanted,
         names: &mut Names,
     ) -> Result<Vec<TimerFact>, DeriveError> {
         let Some(first_ms) = at_ms.first() else {
             return Ok(Vec::new());
         };
         let day = self.zone.day_of(*first_ms);
-        let mut with_end = OF_WAITS.to_vec();
+        let mut columns = OF_WAITS.to_vec();
+        if wanted == Wanted::Shown {
+            columns.extend(SHOWN_OF_WAITS);
+        }
+        let mut with_end = columns.clone();
         with_end.push("ended_at");
+        let instants: Arc<[i64]> = at_ms.into();
+        let take = move |batch: RecordBatch, names: &mut Names, timers: &mut Vec<TimerFact>| {
+            timer_facts(&batch, &instants, wanted, names, timers);
+        };
+        let runs_at = |columns| Some(runs_at(at_ms, columns));
         // Rows are told by their instants, before anything else of them is decoded.
+        let ended = runs_at(&["started_at", "ended_at"]);
+        let running = runs_at(&["started_at"]);
         let (ended, running) = futures::try_join!(
-            self.some_rows(
-                schema::TIMERS,
-                &with_end,
-                Some(runs_at(at_ms, &["started_at", "ended_at"])),
-                |on| on >= day
+            self.parts(
+                (schema::TIMERS, &with_end, ended),
+                |on| on >= day,
+                names,
+                take.clone()
             ),
-            self.some_rows(
-                schema::WAITING,
-                &OF_WAITS,
-                Some(runs_at(at_ms, &["started_at"])),
-                |_| true
-            ),
+            self.parts((schema::WAITING, &columns, running), |_| true, names, take),
         )?;
         let mut timers = Vec::new();
-        for batch in ended.iter().chain(&running) {
-            timer_facts(batch, at_ms, names, &mut timers);
+        for (_, part, theirs) in ended.into_iter().chain(running) {
+            let adopted = names.adopt(&theirs);
+            timers.extend(part.into_iter().map(|timer: TimerFact| TimerFact {
+                conversation: adopted.number(timer.conversation),
+                employee: timer.employee.map(|id| adopted.number(id)),
+                customer: adopted.number(timer.customer),
+                message_id: adopted.number(timer.message_id),
+                ..timer
+            }));
         }
-        timers.sort_unstable_by(|a: &TimerFact, b: &TimerFact| {
-            let name = |id: u32| names.name(id);
-            (a.since_ms, name(a.conversation), name(a.message_id)).cmp(&(
-                b.since_ms,
-                name(b.conversation),
-                name(b.message_id),
-            ))
-        });
+        if wanted == Wanted::Shown {
+            timers.sort_unstable_by(|a: &TimerFact, b: &TimerFact| {
+                let name = |id: u32| names.name(id);
+                (a.since_ms, name(a.conversation), name(a.message_id)).cmp(&(
+                    b.since_ms,
+                    name(b.conversation),
+                    name(b.message_id),
+                ))
+            });
+        }
         Ok(timers)
     }
 
-    /// The ids of groups with customers.
-    pub async fn external_rooms(&self) -> Result<Vec<String>, DeriveError> {
+    /// The ids of groups with customers. Read once.
+    pub async fn external_rooms(&self) -> Result<&[String], DeriveError> {
+        let known = self
+            .external_rooms
+            .get_or_try_init(|| self.read_external_rooms());
+        Ok(known.await?.as_slice())
+    }
+
+    async fn read_external_rooms(&self) -> Result<Vec<String>, DeriveError> {
         let external = Condition {
             columns: &["kind"],
             is_met: Arc::new(|batch| {
@@ -259,6 +364,26 @@ impl Snapshot {
         condition: Option<Condition>,
         is_wanted: impl Fn(NaiveDate) -> bool,
     ) -> Result<Vec<RecordBatch>, DeriveError> {
+        let keep = |batch: RecordBatch, _: &mut Names, kept: &mut Vec<RecordBatch>| {
+            kept.push(batch);
+        };
+        let nobody = Names::default();
+        let parts = self.parts((name, columns, condition), is_wanted, &nobody, keep);
+        let kept = parts.await?.into_iter().flat_map(|(_, kept, _)| kept);
+        Ok(kept.collect())
+    }
+
+    /// What `take` makes of each file of a table on wanted days, in order of days: of some columns
+    /// of those rows that meet a condition. Files are read and taken side by side, each by a task of
+    /// its own, because most of it is decoding and looking up ids; so each has names of its own over
+    /// the directory of `names`.
+    async fn parts<T: Default + Send + 'static>(
+        &self,
+        (name, columns, condition): (&'static str, &[&'static str], Option<Condition>),
+        is_wanted: impl Fn(NaiveDate) -> bool,
+        names: &Names,
+        take: impl Fn(RecordBatch, &mut Names, &mut T) + Clone + Send + 'static,
+    ) -> Result<Vec<Part<T>>, DeriveError> {
         use futures::{StreamExt, TryStreamExt};
         let Some(table) = self.tables.get(name) else {
             return Ok(Vec::new());
@@ -271,96 +396,155 @@ impl Snapshot {
             .collect();
         files.sort();
         let table = Arc::new(table.clone());
-        // Files are read side by side, each by a task of its own: most of it is decoding.
-        let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(files)
-            .map(|(_, path)| {
+        let directory = names.directory();
+        futures::stream::iter(files)
+            .map(|(day, path)| {
                 let (table, columns) = (Arc::clone(&table), columns.to_vec());
-                let condition = condition.clone();
+                let (condition, take) = (condition.clone(), take.clone());
+                let mut names = Names::over(directory);
                 async move {
                     let read = tokio::spawn(async move {
-                        table.read_file_where(&path, &columns, condition).await
+                        let batches = table.read_file_where(&path, &columns, condition).await?;
+                        let mut taken = T::default();
+                        for batch in batches {
+                            take(batch, &mut names, &mut taken);
+                        }
+                        Ok::<_, TableError>((day, taken, names))
                     });
                     Ok::<_, DeriveError>(read.await.map_err(DeriveError::other)??)
                 }
             })
             .buffered(4)
             .try_collect()
-            .await?;
-        Ok(batches.into_iter().flatten().collect())
+            .await
     }
+}
 
-    /// Marks the effective single dialogues that are the only one of their pair on their day, and
-    /// on their day and the next; `next` are the dialogues of the day after.
-    fn only_effective(&self, next: &[RecordBatch], names: &Names, facts: &mut PeriodFacts) {
-        let mut n_on: HashMap<(u32, NaiveDate), u32> = HashMap::new();
-        let counts = |d: &&DialogueFact| d.kind == Kind::SingleExternal && d.is_effective();
-        for dialogue in facts.dialogues.iter().filter(counts) {
-            let day = self.zone.day_of(dialogue.started_ms);
-            *n_on.entry((dialogue.conversation, day)).or_default() += 1;
-        }
-        for batch in next {
-            let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
-            let started = instant(batch, "started_at");
-            let (n_employee, n_customer) = (
-                integer(batch, "employee_messages"),
-                integer(batch, "customer_messages"),
-            );
-            for row in 0..batch.num_rows() {
-                let is_effective = n_employee.value(row) > 0 && n_customer.value(row) > 0;
-                if kind_of(kind.value(row)) != Kind::SingleExternal || !is_effective {
-                    continue;
-                }
-                // A pair that has no dialogue in these days is asked about by none.
-                if let Some(conversation) = names.get(conversation.value(row)) {
-                    let day = self.zone.day_of(started.value(row) / 1000);
-                    *n_on.entry((conversation, day)).or_default() += 1;
-                }
-            }
-        }
-        for dialogue in &mut facts.dialogues {
-            if !counts(&&*dialogue) {
-                continue;
-            }
-            let day = self.zone.day_of(dialogue.started_ms);
-            let on = |day: Option<NaiveDate>| {
-                day.and_then(|day| n_on.get(&(dialogue.conversation, day)).copied())
-                    .unwrap_or(0)
-            };
-            let today = on(Some(day));
-            dialogue.only_effective_24h = today == 1;
-            dialogue.only_effective_48h = today + on(day.succ_opt()) == 1;
+/// What was made of a file, with its day and names of its own.
+type Part<T> = (Option<NaiveDate>, T, Names);
+
+/// The dialogues of a file, with its rows.
+#[derive(Default)]
+struct DayOfDialogues {
+    facts: PeriodFacts,
+    batches: Vec<RecordBatch>,
+}
+
+/// Takes in the facts of a file.
+fn append(part: PeriodFacts, theirs: &Names, names: &mut Names, facts: &mut PeriodFacts) {
+    let adopted = names.adopt(theirs);
+    facts.append(part, |id| adopted.number(id));
+}
+
+/// How many effective single dialogues each pair has in some rows.
+fn count_effective<'a>(batch: &'a RecordBatch, n_of: &mut hashbrown::HashMap<&'a str, u32>) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let n_employee = integer(batch, "employee_messages");
+    let n_customer = integer(batch, "customer_messages");
+    for row in 0..batch.num_rows() {
+        let is_effective = n_employee.value(row) > 0 && n_customer.value(row) > 0;
+        if is_effective && kind_of(kind.value(row)) == Kind::SingleExternal {
+            *n_of.entry(conversation.value(row)).or_default() += 1;
         }
     }
 }
 
-fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
+/// Marks the effective single dialogues that are the only one of their pair on their day, and on
+/// their day and the next; `next` are the dialogues of the day after all of these. Pairs are
+/// compared as texts: there are few on a day, and to give all of a month numbers costs more.
+fn only_effective(dialogues: &mut [Part<DayOfDialogues>], next: &[RecordBatch]) {
+    let mut parts: Vec<(Option<NaiveDate>, &mut PeriodFacts, &[RecordBatch])> = dialogues
+        .iter_mut()
+        .map(|(day, part, _)| (*day, &mut part.facts, part.batches.as_slice()))
+        .collect();
+    let mut by_day: HashMap<Option<NaiveDate>, hashbrown::HashMap<&str, u32>> = HashMap::new();
+    for (day, _, batches) in &parts {
+        let n_of = by_day.entry(*day).or_default();
+        batches
+            .iter()
+            .for_each(|batch| count_effective(batch, n_of));
+    }
+    let last = parts.last().and_then(|(day, ..)| *day);
+    if let Some(after) = last.and_then(|day| day.succ_opt()) {
+        let n_of = by_day.entry(Some(after)).or_default();
+        next.iter().for_each(|batch| count_effective(batch, n_of));
+    }
+    parts.par_iter_mut().for_each(|(day, facts, batches)| {
+        let today = by_day.get(day);
+        let tomorrow = day.and_then(|day| by_day.get(&day.succ_opt()));
+        let on = |of: Option<&hashbrown::HashMap<&str, u32>>, pair: &str| {
+            of.and_then(|n_of| n_of.get(pair).copied()).unwrap_or(0)
+        };
+        let pairs = batches
+            .iter()
+            .flat_map(|batch| text(batch, "conversation").iter().flatten());
+        for (dialogue, pair) in facts.dialogues.iter_mut().zip(pairs) {
+            if dialogue.kind == Kind::SingleExternal && dialogue.is_effective() {
+                let n_today = on(today, pair);
+                dialogue.only_effective_24h = n_today == 1;
+                dialogue.only_effective_48h = n_today + on(tomorrow, pair) == 1;
+            }
+        }
+    });
+}
+
+/// The columns of dialogues that only `explain` shows.
+struct ShownOfDialogues<'a> {
+    customer: &'a StringArray,
+    turn: &'a ListArray,
+    reply_at: &'a ListArray,
+    reply_by: &'a ListArray,
+}
+
+impl<'a> ShownOfDialogues<'a> {
+    fn of(batch: &'a RecordBatch) -> Self {
+        Self {
+            customer: text(batch, "customer"),
+            turn: list(batch, "turn_at"),
+            reply_at: list(batch, "reply_at"),
+            reply_by: list(batch, "reply_by"),
+        }
+    }
+}
+
+fn dialogue_facts(batch: &RecordBatch, wanted: Wanted, names: &mut Names, facts: &mut PeriodFacts) {
     let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
-    let (employee, customer) = (text(batch, "employee"), text(batch, "customer"));
+    let employee = text(batch, "employee");
     let (started, ended) = (instant(batch, "started_at"), instant(batch, "ended_at"));
     let opened_by = text(batch, "opened_by");
     let (n_employee, n_customer) = (
         integer(batch, "employee_messages"),
         integer(batch, "customer_messages"),
     );
-    let turn = list(batch, "turn_at");
-    let (reply_at, reply_by) = (list(batch, "reply_at"), list(batch, "reply_by"));
     let (reply_ms, working) = (list(batch, "reply_ms"), list(batch, "reply_working_ms"));
     let (message_at, message_by) = (list(batch, "message_at"), list(batch, "message_by"));
     let employees = list(batch, "employees");
+    let shown = (wanted == Wanted::Shown).then(|| ShownOfDialogues::of(batch));
     for row in 0..batch.num_rows() {
         let replies_from = facts.replies.len();
-        let (turns, ats) = (instants_of(turn, row), instants_of(reply_at, row));
-        let bys: Vec<&str> = texts_of(reply_by, row).collect();
         let intervals = integers_of(reply_ms, row);
         let works = integers_of(working, row);
-        for at in 0..ats.len() {
-            facts.replies.push(ReplyFact {
-                turn_ms: turns[at] / 1000,
-                at_ms: ats[at] / 1000,
-                by: names.intern(bys[at]),
-                interval_ms: intervals[at],
-                working_ms: works.get(at).copied(),
-            });
+        let reply = |at: usize| ReplyFact {
+            turn_ms: 0,
+            at_ms: 0,
+            by: UNTOLD,
+            interval_ms: intervals[at],
+            working_ms: works.get(at).copied(),
+        };
+        match &shown {
+            None => facts.replies.extend((0..intervals.len()).map(reply)),
+            Some(shown) => {
+                let turns = instants_of(shown.turn, row);
+                let ats = instants_of(shown.reply_at, row);
+                for (at, by) in texts_of(shown.reply_by, row).enumerate() {
+                    facts.replies.push(ReplyFact {
+                        turn_ms: turns[at] / 1000,
+                        at_ms: ats[at] / 1000,
+                        by: names.intern(by),
+                        ..reply(at)
+                    });
+                }
+            }
         }
         let spoken_from = facts.spoken.len();
         let said = instants_of(message_at, row);
@@ -379,11 +563,12 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
                 });
             }
         }
+        let kind = kind_of(kind.value(row));
         facts.dialogues.push(DialogueFact {
-            conversation: names.intern(conversation.value(row)),
-            kind: kind_of(kind.value(row)),
+            conversation: conversation_of(kind, conversation.value(row), wanted, names),
+            kind,
             employee: maybe(employee, row, names),
-            customer: maybe(customer, row, names),
+            customer: (shown.as_ref()).and_then(|shown| maybe(shown.customer, row, names)),
             started_ms: started.value(row) / 1000,
             ended_ms: ended.value(row) / 1000,
             opened_by: side_of(opened_by.value(row)),
@@ -397,62 +582,77 @@ fn dialogue_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFact
     }
 }
 
+/// The number of a conversation: a group's is part of amounts, a single chat's is only shown.
+fn conversation_of(kind: Kind, id: &str, wanted: Wanted, names: &mut Names) -> u32 {
+    match kind {
+        Kind::SingleExternal | Kind::SingleInternal => wanted.shown(|| names.intern(id)),
+        _ => names.intern(id),
+    }
+}
+
 /// At which instants after the first and up to the second somebody changed his place in the
 /// organisation: what he sent on a day is split there (semantics 9).
 pub type Moves<'a> = dyn Fn(&str, i64, i64) -> Vec<i64> + Sync + 'a;
 
-/// One row of activity as it is where nobody moved.
-fn whole_activity(
-    columns: &Activity<'_>,
-    row: usize,
+/// Rows of activity as they are where nobody moved.
+fn activity_facts(
+    batch: &RecordBatch,
     zone: Zone,
+    wanted: Wanted,
     names: &mut Names,
-) -> ActivityFact {
-    let first_ms = columns.first.value(row) / 1000;
-    ActivityFact {
-        day: zone.day_of(first_ms),
-        conversation: names.intern(columns.conversation.value(row)),
-        kind: kind_of(columns.kind.value(row)),
-        speaker: names.intern(columns.speaker.value(row)),
-        side: side_of(columns.side.value(row)),
-        n: columns.n.value(row) as u32,
-        n_own: columns.n_own.value(row) as u32,
-        first_ms,
-        last_ms: columns.last.value(row) / 1000,
-    }
-}
-
-/// The columns of activity that every report reads.
-struct Activity<'a> {
-    conversation: &'a StringArray,
-    kind: &'a StringArray,
-    speaker: &'a StringArray,
-    side: &'a StringArray,
-    n: &'a arrow::array::Int64Array,
-    n_own: &'a arrow::array::Int64Array,
-    first: &'a TimestampMicrosecondArray,
-    last: &'a TimestampMicrosecondArray,
-}
-
-impl<'a> Activity<'a> {
-    fn of(batch: &'a RecordBatch) -> Self {
-        Self {
-            conversation: text(batch, "conversation"),
-            kind: text(batch, "kind"),
-            speaker: text(batch, "speaker"),
-            side: text(batch, "side"),
-            n: integer(batch, "messages"),
-            n_own: integer(batch, "messages_own"),
-            first: instant(batch, "first_at"),
-            last: instant(batch, "last_at"),
+    facts: &mut PeriodFacts,
+) {
+    let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
+    let (speaker, side) = (text(batch, "speaker"), text(batch, "side"));
+    let (n, n_own) = (integer(batch, "messages"), integer(batch, "messages_own"));
+    let (first, last) = (instant(batch, "first_at"), instant(batch, "last_at"));
+    let are_pairs_told = wanted != Wanted::Summed(Pairs::Untold);
+    // The two of a pair stand one after the other.
+    let mut known: (&str, Option<(u32, u32)>) = ("", None);
+    facts.activity.reserve(batch.num_rows());
+    for row in 0..batch.num_rows() {
+        let (id, first_ms) = (conversation.value(row), first.value(row) / 1000);
+        let (kind, side) = (kind_of(kind.value(row)), side_of(side.value(row)));
+        let is_single = kind == Kind::SingleExternal;
+        if is_single && are_pairs_told && known.0 != id {
+            known = (id, pair_of(id, speaker.value(row), names));
         }
+        let conversation = conversation_of(kind, id, wanted, names);
+        facts.activity.push(ActivityFact {
+            day: zone.day_of(first_ms),
+            conversation,
+            kind,
+            speaker: match (is_single, side) {
+                (true, Side::Customer) => wanted.shown(|| names.intern(speaker.value(row))),
+                _ => names.intern(speaker.value(row)),
+            },
+            side,
+            pair: known.1.filter(|_| is_single && are_pairs_told),
+            n: n.value(row) as u32,
+            n_own: n_own.value(row) as u32,
+            first_ms,
+            last_ms: last.value(row) / 1000,
+        });
     }
+}
+
+/// The two of a single chat in which `one` speaks, the smaller number first, where the directory has
+/// both.
+fn pair_of(conversation: &str, one: &str, names: &Names) -> Option<(u32, u32)> {
+    let after = || conversation.strip_prefix(one)?.strip_prefix('|');
+    let before = || conversation.strip_suffix(one)?.strip_suffix('|');
+    let directory = names.directory();
+    let (one, other) = (
+        directory.get(one)?,
+        directory.get(after().or_else(before)?)?,
+    );
+    Some((one.min(other), one.max(other)))
 }
 
 /// The moves of each speaker, asked once.
 struct MovesOf<'a> {
     moves: &'a Moves<'a>,
-    known: HashMap<u32, Vec<i64>>,
+    known: hashbrown::HashMap<u32, Vec<i64>>,
 }
 
 impl MovesOf<'_> {
@@ -471,73 +671,43 @@ impl MovesOf<'_> {
 }
 
 impl Snapshot {
-    /// Activity of some days, in order; what somebody sent on a day on which he moved is split
-    /// there.
-    async fn activity_facts(
+    /// Splits what somebody sent on a day on which he moved.
+    async fn split_where_moved(
         &self,
-        batches: &[RecordBatch],
-        names: &mut Names,
+        names: &Names,
         moves: &Moves<'_>,
         facts: &mut PeriodFacts,
     ) -> Result<(), DeriveError> {
-        let known = HashMap::new();
+        let known = hashbrown::HashMap::new();
         let mut moves = MovesOf { moves, known };
         let mut split_days = BTreeSet::new();
-        let from = facts.activity.len();
-        for batch in batches {
-            let columns = Activity::of(batch);
-            for row in 0..batch.num_rows() {
-                let whole = whole_activity(&columns, row, self.zone, names);
-                if !moves.cuts(&whole, names).is_empty() {
-                    split_days.insert(whole.day);
-                }
-                facts.activity.push(whole);
+        for whole in &facts.activity {
+            if !moves.cuts(whole, names).is_empty() {
+                split_days.insert(whole.day);
             }
         }
         if split_days.is_empty() {
             return Ok(());
         }
         // The times of each message are read for those days only.
-        let whole = facts.activity.split_off(from);
-        let mut columns = OF_ACTIVITY.to_vec();
-        columns.extend(TIMES_OF_ACTIVITY);
+        let is_split = |day| split_days.contains(&day);
         let with_times = self
-            .some_rows(schema::ACTIVITY, &columns, None, |day| {
-                split_days.contains(&day)
-            })
+            .some_rows(schema::ACTIVITY, &TIMES_OF_ACTIVITY, None, is_split)
             .await?;
-        let mut rest = whole.into_iter().peekable();
-        let mut batches = with_times.iter();
-        while let Some(next) = rest.peek() {
-            if !split_days.contains(&next.day) {
-                facts.activity.extend(rest.next());
-                continue;
-            }
-            let Some(batch) = batches.next() else { break };
-            self.split_batch(batch, &mut moves, names, facts);
-            for _ in 0..batch.num_rows() {
-                rest.next();
-            }
-        }
-        Ok(())
-    }
-
-    fn split_batch(
-        &self,
-        batch: &RecordBatch,
-        moves: &mut MovesOf<'_>,
-        names: &mut Names,
-        facts: &mut PeriodFacts,
-    ) {
-        let columns = Activity::of(batch);
-        let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
-        for row in 0..batch.num_rows() {
-            let whole = whole_activity(&columns, row, self.zone, names);
+        let mut rows = with_times
+            .iter()
+            .flat_map(|batch| (0..batch.num_rows()).map(move |row| (batch, row)));
+        for whole in std::mem::take(&mut facts.activity) {
+            let row = match split_days.contains(&whole.day) {
+                true => rows.next(),
+                false => None,
+            };
             let cuts = moves.cuts(&whole, names);
-            if cuts.is_empty() {
+            let (Some((batch, row)), false) = (row, cuts.is_empty()) else {
                 facts.activity.push(whole);
                 continue;
-            }
+            };
+            let (message_at, own_at) = (list(batch, "message_at"), list(batch, "own_at"));
             let ms = |us: &[i64]| -> Vec<i64> { us.iter().map(|us| us / 1000).collect() };
             let all = ms(instants_of(message_at, row));
             let own = match whole.n == whole.n_own {
@@ -546,6 +716,7 @@ impl Snapshot {
             };
             split(&whole, &all, &own, &cuts, facts);
         }
+        Ok(())
     }
 }
 
@@ -612,9 +783,10 @@ fn call_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
     }
 }
 
-fn timeout_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts) {
+fn timeout_facts(batch: &RecordBatch, wanted: Wanted, names: &mut Names, facts: &mut PeriodFacts) {
     let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
-    let (customer, message) = (text(batch, "customer"), text(batch, "message_id"));
+    let customer = text(batch, "customer");
+    let message = (wanted == Wanted::Shown).then(|| text(batch, "message_id"));
     let (shown, fired) = (
         instant(batch, "last_message_at"),
         instant(batch, "fired_at"),
@@ -625,22 +797,30 @@ fn timeout_facts(batch: &RecordBatch, names: &mut Names, facts: &mut PeriodFacts
         facts
             .people
             .extend(texts_of(employees, row).map(|id| names.intern(id)));
+        let kind = kind_of(kind.value(row));
         facts.timeouts.push(TimeoutFact {
-            conversation: names.intern(conversation.value(row)),
-            kind: kind_of(kind.value(row)),
+            conversation: conversation_of(kind, conversation.value(row), wanted, names),
+            kind,
             customer: names.intern(customer.value(row)),
             employees: from..facts.people.len(),
-            message_id: names.intern(message.value(row)),
+            message_id: message.map_or(UNTOLD, |message| names.intern(message.value(row))),
             message_ms: shown.value(row) / 1000,
             fired_ms: fired.value(row) / 1000,
         });
     }
 }
 
-fn timer_facts(batch: &RecordBatch, at_ms: &[i64], names: &mut Names, timers: &mut Vec<TimerFact>) {
+fn timer_facts(
+    batch: &RecordBatch,
+    at_ms: &[i64],
+    wanted: Wanted,
+    names: &mut Names,
+    timers: &mut Vec<TimerFact>,
+) {
     let (conversation, kind) = (text(batch, "conversation"), text(batch, "kind"));
-    let (employee, customer) = (text(batch, "employee"), text(batch, "customer"));
-    let (message, started) = (text(batch, "message_id"), instant(batch, "started_at"));
+    let (employee, started) = (text(batch, "employee"), instant(batch, "started_at"));
+    let is_shown = wanted == Wanted::Shown;
+    let shown = is_shown.then(|| (text(batch, "customer"), text(batch, "message_id")));
     let ended = batch
         .column_by_name("ended_at")
         .map(|_| instant(batch, "ended_at"));
@@ -652,12 +832,13 @@ fn timer_facts(batch: &RecordBatch, at_ms: &[i64], names: &mut Names, timers: &m
         if next.is_none_or(|at_ms| ended_ms.is_some_and(|ended_ms| ended_ms <= *at_ms)) {
             continue;
         }
+        let kind = kind_of(kind.value(row));
         timers.push(TimerFact {
-            conversation: names.intern(conversation.value(row)),
-            kind: kind_of(kind.value(row)),
+            conversation: conversation_of(kind, conversation.value(row), wanted, names),
+            kind,
             employee: maybe(employee, row, names),
-            customer: names.intern(customer.value(row)),
-            message_id: names.intern(message.value(row)),
+            customer: shown.map_or(UNTOLD, |(who, _)| names.intern(who.value(row))),
+            message_id: shown.map_or(UNTOLD, |(_, id)| names.intern(id.value(row))),
             since_ms,
             ended_ms,
         });

@@ -22,7 +22,7 @@ use super::super::unit::Per;
 use crate::access::Scope;
 use crate::directory::Directory;
 use crate::directory::testing::directory_of;
-use crate::jobs::period::{ActivityFact, Names, PeriodFacts, TimerFact};
+use crate::jobs::period::{ActivityFact, Names, PeriodFacts, TimerFact, Wanted};
 use crate::rules::Rules;
 
 /// 2024-10-01 00:00 in Shanghai, seconds.
@@ -106,7 +106,12 @@ static COMPANY: LazyLock<Directory> = LazyLock::new(|| {
 struct OneMessage;
 
 impl FactSource for OneMessage {
-    fn stretch(&self, _days: Period, names: &mut Names) -> Result<PeriodFacts, SourceError> {
+    fn stretch(
+        &self,
+        _days: Period,
+        _wanted: Wanted,
+        names: &mut Names,
+    ) -> Result<PeriodFacts, SourceError> {
         let at_ms = (DAY + 3600) * 1000;
         Ok(PeriodFacts {
             activity: vec![ActivityFact {
@@ -115,6 +120,7 @@ impl FactSource for OneMessage {
                 kind: Kind::GroupExternal,
                 speaker: names.intern("wm1"),
                 side: Side::Customer,
+                pair: None,
                 n: 1,
                 n_own: 1,
                 first_ms: at_ms,
@@ -124,7 +130,12 @@ impl FactSource for OneMessage {
         })
     }
 
-    fn timers(&self, _at_ms: &[i64], _names: &mut Names) -> Result<Vec<TimerFact>, SourceError> {
+    fn timers(
+        &self,
+        _at_ms: &[i64],
+        _wanted: Wanted,
+        _names: &mut Names,
+    ) -> Result<Vec<TimerFact>, SourceError> {
         Ok(Vec::new())
     }
 
