@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$HOME/.cache/huicun-target}"
 version=4.32.5
-venv="${HUICUN_SCHEMATHESIS_VENV:-$CARGO_TARGET_DIR/schemathesis}"
+venv="$(realpath -m "${HUICUN_SCHEMATHESIS_VENV:-$CARGO_TARGET_DIR/schemathesis}")"
 
 if ! "$venv/bin/schemathesis" --version 2>/dev/null | grep -qF "$version"; then
     rm -rf "$venv"
@@ -20,11 +20,10 @@ if ! "$venv/bin/schemathesis" --version 2>/dev/null | grep -qF "$version"; then
 fi
 
 export SCHEMATHESIS_HOOKS="$PWD/scripts/schemathesis_hooks.py"
-bin="${HUICUN_UNDER_TEST:-}"
-if [ -z "$bin" ]; then
+if [ -z "${HUICUN_UNDER_TEST:-}" ]; then
     cargo build --locked --workspace --bins
-    bin="$CARGO_TARGET_DIR/debug/huicun"
 fi
+bin="$(realpath "${HUICUN_UNDER_TEST:-$CARGO_TARGET_DIR/debug/huicun}")"
 dir="$(mktemp -d)"
 server=""
 finish() {
@@ -54,6 +53,8 @@ url="$(head -1 "$dir/address")"
 # is what must never happen, whatever comes.
 checks=not_a_server_error,status_code_conformance,content_type_conformance
 checks+=,response_headers_conformance,response_schema_conformance,ignored_auth
+# It remembers in its folder what it found.
+cd "$dir"
 if ! "$venv/bin/schemathesis" --no-color run "$url/openapi.json" \
     --header "Authorization: Bearer $token" --checks "$checks" --mode all \
     --phases examples,coverage,fuzzing --max-examples "${HUICUN_EXAMPLES:-12}" --seed 1 \
