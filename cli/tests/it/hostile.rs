@@ -86,6 +86,18 @@ fn refused() -> Vec<(&'static str, &'static str, String, Vec<u8>)> {
             vec![],
         ),
         (
+            "thousands of years",
+            "GET",
+            "/v1/reports/employees?to=8489-09-03".into(),
+            vec![],
+        ),
+        (
+            "thousands of years before",
+            "GET",
+            "/v1/explain/employees/dialogues?from=0001-01-01".into(),
+            vec![],
+        ),
+        (
             "ten thousand years by day",
             "GET",
             "/v1/reports/employees?from=0001-01-01&to=9999-12-30&by=day".into(),
