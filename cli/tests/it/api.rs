@@ -63,6 +63,7 @@ fn rows_stream_as_ndjson_as_the_command_line_writes_them() {
             answer.headers["content-type"], "application/x-ndjson",
             "{path}"
         );
+        assert_eq!(answer.headers["cache-control"], "no-store", "{path}");
         assert!(
             about(&answer)["as_of"]["messages_version"].is_u64(),
             "{path}"

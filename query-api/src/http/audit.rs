@@ -23,7 +23,7 @@ use huicun_engine::archive::seal::sha256;
 use huicun_engine::audit::{AuditLog, Entry, Phase};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::auth::Caller;
 use super::caching::{Conditional, tag_of};
@@ -43,6 +43,9 @@ const BODY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Questions that are answered at once: each may need much memory, and cores there are few.
 const RUNNING_MAX: usize = 32;
 static RUNNING: Semaphore = Semaphore::const_new(RUNNING_MAX);
+/// Streams of rows at once: each holds a page while its reader takes it.
+const STREAMS_MAX: usize = 16;
+static STREAMS: Semaphore = Semaphore::const_new(STREAMS_MAX);
 /// How long a question waits for its turn.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Directory tables that are read at once: each may have 64 MiB, and be in memory several times.
@@ -197,6 +200,12 @@ async fn streamed(
     let Some(mut asked) = pending.asked.take() else {
         return Ok(Response::from_parts(parts, body));
     };
+    let Ok(turn) = STREAMS.try_acquire() else {
+        let busy = Problem::busy();
+        let record = api.audit.record(asked.refused(&busy)).await;
+        record.map_err(|_| Problem::audit_unavailable().into_response())?;
+        return Err(busy.into_response());
+    };
     asked.entry.status = Some(parts.status.as_u16());
     let before = api.audit.record(asked.at(Phase::Asked)).await;
     before.map_err(|_| Problem::audit_unavailable().into_response())?;
@@ -205,6 +214,7 @@ async fn streamed(
         asked: Some(asked),
         log: api.audit.clone(),
         sent,
+        _turn: turn,
     };
     Ok(Response::from_parts(parts, Body::from_stream(leaving)))
 }
@@ -215,6 +225,7 @@ struct Leaving {
     asked: Option<Asked>,
     log: AuditLog,
     sent: RowsSent,
+    _turn: SemaphorePermit<'static>,
 }
 
 impl Leaving {

@@ -166,6 +166,8 @@ fn stream<P: Rows>(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert(ABOUT.clone(), told);
+    let unkept = HeaderValue::from_static("no-store");
+    headers.insert(header::CACHE_CONTROL, unkept);
     response.extensions_mut().insert(sent);
     Ok(response)
 }
