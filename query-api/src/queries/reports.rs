@@ -31,9 +31,9 @@ const ROWS_MAX: usize = 1_000_000;
 /// The same over HTTP, where the whole answer is held as JSON and others wait for their share of
 /// memory: a year by day of 270 employees fits.
 pub const HTTP_ROWS_MAX: usize = 100_000;
-/// Days of a period over HTTP: a hundred years. Each month costs a little whether anything is in it
+/// Days of a period over HTTP: two hundred years. Each month costs a little whether anything is in it
 /// or not, and thousands of years of them would keep a core for minutes.
-const HTTP_DAYS_MAX: i64 = 36_525;
+const HTTP_DAYS_MAX: i64 = 73_050;
 
 /// Told after each stretch of days: how many of all are done.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
