@@ -4,7 +4,7 @@
 CARGO_TARGET_DIR ?= $(HOME)/.cache/huicun-target
 export CARGO_TARGET_DIR
 
-.PHONY: demo demo-stop test faults bench clean
+.PHONY: demo demo-stop test schemathesis faults bench clean
 
 demo:
 	@scripts/demo.sh
@@ -14,6 +14,10 @@ demo-stop:
 
 test:
 	@scripts/test.sh
+
+# The running server against its own OpenAPI document, with more requests than `make test` makes up.
+schemathesis:
+	@HUICUN_EXAMPLES=$${HUICUN_EXAMPLES:-100} scripts/schemathesis.sh
 
 # The fault suites with their full counts; about an hour on two cores, and goes on where it stopped.
 faults:

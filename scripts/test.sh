@@ -31,5 +31,8 @@ else
     cargo test --workspace --locked
 fi
 
+step "the running server against its own description"
+scripts/schemathesis.sh
+
 step "the two READMEs say the same, and the scripts are sound"
 scripts/check-docs.sh

@@ -11,6 +11,7 @@ mod search;
 
 pub use search::{
     ConversationArguments, ConversationsArguments, Filters, KfCommand, SearchArguments,
+    SearchesCommand,
 };
 
 /// 会存 huicun: the archive of a company's WeCom (企业微信) chats.
@@ -55,6 +56,9 @@ pub enum Command {
     Quarantine(QuarantineCommand),
     /// Find messages that contain all literals of a query, newest first.
     Search(SearchArguments),
+    /// Saved searches (保存的搜索), each with a link that carries the whole search.
+    #[command(subcommand)]
+    Searches(SearchesCommand),
     /// List conversations (会话) in which a search finds anything, the last contact first.
     Conversations(ConversationsArguments),
     /// List the messages of one conversation, in order.

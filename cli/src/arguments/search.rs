@@ -81,6 +81,43 @@ pub struct ConversationArguments {
 }
 
 #[derive(Subcommand)]
+pub enum SearchesCommand {
+    /// List the saved searches of all owners.
+    List {
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Save a search under a name; it belongs to `local`.
+    Save {
+        /// What to call it.
+        name: String,
+        /// As the query of search.
+        #[arg(allow_hyphen_values = true, default_value = "")]
+        query: String,
+        #[command(flatten)]
+        filters: Box<Filters>,
+        /// newest, or relevance: those with most of the literals first.
+        #[arg(long, value_name = "ORDER", default_value = "newest")]
+        order: String,
+        /// At most this many messages, 1 to 1000.
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Search as a saved search says.
+    Run {
+        /// Its id, from `searches list`.
+        id: String,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Delete a saved search.
+    Delete {
+        /// Its id, from `searches list`.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
 pub enum KfCommand {
     /// List sessions that started in a period, the latest first.
     Sessions {

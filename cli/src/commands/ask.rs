@@ -116,7 +116,7 @@ pub(super) fn write(table: &Table, about: &About, target: &Target) -> Result<(),
     Ok(output::write(table, about, target)?)
 }
 
-fn search_params(query: String, filters: Filters, limit: usize) -> SearchParams {
+pub(super) fn search_params(query: String, filters: Filters, limit: usize) -> SearchParams {
     SearchParams {
         q: query,
         from: filters.days.from,

@@ -14,7 +14,8 @@ use super::ask::{about, target, write};
 use super::open_archive;
 use super::rules::account;
 use crate::arguments::{
-    AuditArguments, BehavioursCommand, Command, Import, MediaCommand, RulesCommand, TokenCommand,
+    AuditArguments, BehavioursCommand, Command, Import, MediaCommand, RulesCommand,
+    SearchesCommand, TokenCommand,
 };
 use crate::failure::Failure;
 
@@ -40,6 +41,9 @@ pub async fn audit(data: &Path, options: AuditArguments) -> Result<(), Failure> 
 fn asked(command: &Command) -> Option<(Function, &'static str)> {
     Some(match command {
         Command::Search(_) => (Function::MessagesSearch, "search"),
+        Command::Searches(SearchesCommand::Run { .. }) => {
+            (Function::MessagesSearch, "searches run")
+        }
         Command::Conversations(_) => (Function::MessagesSearch, "conversations"),
         Command::Conversation(_) => (Function::MessagesRead, "conversation"),
         Command::Kf(_) => (Function::MessagesRead, "kf"),

@@ -15,6 +15,7 @@ mod pull;
 mod quarantine;
 mod report;
 mod rules;
+mod searches;
 mod serve;
 mod tape;
 mod token;
@@ -42,6 +43,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Quarantine(options) => quarantine::quarantine(data, config, options).await,
         Command::Import(options) => import::import(data, config, options).await,
         Command::Search(options) => ask::search(data, options).await,
+        Command::Searches(what) => searches::searches(data, what).await,
         Command::Conversations(options) => ask::conversations(data, options).await,
         Command::Conversation(options) => ask::conversation(data, options).await,
         Command::Kf(what) => kf::kf(data, what).await,

@@ -6,15 +6,18 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod api;
 mod audit;
 mod behaviours;
 mod callers;
 mod churn;
 mod docs;
+mod examples;
 mod explain;
 mod faults;
 mod formats;
 mod golden;
+mod hostile;
 mod http;
 mod ingest;
 mod kf;

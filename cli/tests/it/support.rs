@@ -423,6 +423,16 @@ impl Client {
         head.split(' ').nth(1)?.parse().ok()
     }
 
+    /// The token that it sends.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Sends these header lines too from now on, each with its line end.
+    pub fn send_more(&mut self, headers: &str) {
+        self.more_headers = headers.to_string();
+    }
+
     /// As [`Self::get`], with more header lines, each with its line end.
     pub fn get_with(&self, path: &str, headers: &str) -> Answer {
         let mut client = self.clone();
@@ -485,10 +495,14 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     let head = String::from_utf8(bytes[..at].to_vec()).unwrap();
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap();
-    let headers: BTreeMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.to_string()))
-        .collect();
+    let mut headers: BTreeMap<String, String> = BTreeMap::new();
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        // One that comes twice is one with both values.
+        headers
+            .entry(name.to_ascii_lowercase())
+            .and_modify(|known| *known += &format!(", {value}"))
+            .or_insert_with(|| value.to_string());
+    }
     let is_chunked = headers
         .get("transfer-encoding")
         .is_some_and(|v| v == "chunked");

@@ -17,6 +17,16 @@ pub struct Identity {
     pub name: String,
 }
 
+impl Identity {
+    /// The name under which what he did is noted; what he is where he has none.
+    pub fn called(&self) -> &str {
+        match self.name.as_str() {
+            "" => self.kind,
+            name => name,
+        }
+    }
+}
+
 /// What an organisation must tell about itself to make scopes.
 pub trait Org {
     /// Whether an id is an employee's.
@@ -88,6 +98,15 @@ impl Caller {
                 Some(sum.map_or_else(|| scope.clone(), |sum| sum.or(scope)))
             })
             .ok_or(Forbidden(function))
+    }
+
+    /// Under whom what he keeps is kept: the employee for whom he acts, so that a new token finds
+    /// what the old one left; else the token or the subject itself.
+    pub fn owner(&self) -> String {
+        match &self.grant.employee {
+            Some(employee) => format!("employee:{employee}"),
+            None => format!("{}:{}", self.identity.kind, self.identity.id),
+        }
     }
 
     /// What he is granted.

@@ -1,5 +1,5 @@
 //! What people change by hand, and when WeCom last answered, in SQLite: API tokens, the versions of
-//! the rules, the record of pulls.
+//! the rules, saved searches, the record of pulls.
 //!
 //! WAL with `synchronous=FULL` (with NORMAL a power cut lost acknowledged transactions, measured).
 //! One connection a process; every change is one transaction.
@@ -8,6 +8,7 @@ pub mod behaviours;
 pub mod lost_media;
 pub mod pulls;
 pub mod rule_versions;
+pub mod saved_searches;
 pub mod seal;
 pub mod tokens;
 
@@ -36,6 +37,12 @@ pub enum StateError {
     /// A rules file is wrong; nothing was changed.
     #[error("rules: {0}")]
     BadRules(String),
+    /// The rules are not of the version any more that was to be changed.
+    #[error("the rules are at version {version} by now")]
+    RulesChanged {
+        /// The version in force.
+        version: i64,
+    },
     /// A stored value cannot be understood.
     #[error("state database: bad {what} in token `{id}`")]
     BadValue {
@@ -106,6 +113,15 @@ CREATE TABLE behaviour_reviews (
 CREATE INDEX behaviour_reviews_of ON behaviour_reviews (behaviour_id, id);",
     "ALTER TABLE tokens ADD COLUMN roles TEXT;
 ALTER TABLE tokens ADD COLUMN employee TEXT;",
+    "CREATE TABLE saved_searches (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    query TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX saved_searches_of ON saved_searches (owner);",
 ];
 
 /// The open state.

@@ -102,7 +102,31 @@ impl State {
         now_ms: i64,
         who: Option<&str>,
     ) -> Result<i64, StateError> {
+        loop {
+            match self.apply_rules_on(None, text, now_ms, who) {
+                // Somebody else came first; what is replaced is then his version's.
+                Err(StateError::RulesChanged { .. }) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// As [`State::apply_rules_as`], only where the version in force is the one that is named.
+    ///
+    /// # Errors
+    /// [`StateError::RulesChanged`] where another version is in force, or came in force meanwhile;
+    /// nothing was changed.
+    pub fn apply_rules_on(
+        &self,
+        base: Option<i64>,
+        text: &str,
+        now_ms: i64,
+        who: Option<&str>,
+    ) -> Result<i64, StateError> {
         let (version, current) = self.rules()?;
+        if base.is_some_and(|base| base != version) {
+            return Err(StateError::RulesChanged { version });
+        }
         let rules = current
             .replaced_by(text)
             .map_err(|e| StateError::BadRules(e.to_string()))?;
@@ -110,14 +134,21 @@ impl State {
             return Ok(version);
         }
         let stored = rules.to_toml();
-        self.with(|db| {
-            db.execute(
+        let n_inserted = self.with(|db| {
+            // Nothing where somebody else has made the next version since it was read.
+            Ok(db.execute(
                 "INSERT INTO rules (version, applied_at, applied_by, toml)
-                 VALUES (?1, max(?2, (SELECT coalesce(max(applied_at), 0) FROM rules)), ?3, ?4)",
+                 VALUES (?1, max(?2, (SELECT coalesce(max(applied_at), 0) FROM rules)), ?3, ?4)
+                 ON CONFLICT (version) DO NOTHING",
                 (version + 1, now_ms, who, stored),
-            )?;
-            Ok(version + 1)
-        })
+            )?)
+        })?;
+        match n_inserted {
+            0 => Err(StateError::RulesChanged {
+                version: self.rules_version()?,
+            }),
+            _ => Ok(version + 1),
+        }
     }
 }
 
@@ -147,6 +178,12 @@ mod tests {
                 .unwrap(),
             2
         );
+        let on =
+            |base| state.apply_rules_on(Some(base), "[dialogue]\nsingle_gap_minutes = 6", 3, None);
+        assert!(matches!(
+            on(1),
+            Err(StateError::RulesChanged { version: 2 })
+        ));
         for bad in [
             "[dialog]\n",
             "timezone = \"Moon\"",

@@ -125,6 +125,19 @@ impl State {
         })
     }
 
+    /// Whether the token of an id opens anything now.
+    pub fn is_token_live(&self, id: &str, now_ms: i64) -> Result<bool, StateError> {
+        self.with(|db| {
+            Ok(db.query_row(
+                "SELECT EXISTS (SELECT 1 FROM tokens
+                 WHERE id = ?1 AND revoked_at IS NULL
+                   AND (expires_at IS NULL OR expires_at > ?2))",
+                (id, now_ms),
+                |row| row.get(0),
+            )?)
+        })
+    }
+
     /// All tokens, oldest first.
     pub fn tokens(&self) -> Result<Vec<Token>, StateError> {
         self.with(|db| {
@@ -212,6 +225,10 @@ mod tests {
         assert!(state.revoke_token(&token.id, 5).unwrap());
         assert_eq!(state.token_of(&secret, 6).unwrap(), None);
         assert!(!state.revoke_token(&token.id, 7).unwrap());
+        assert!(!state.is_token_live(&token.id, 8).unwrap());
+        let (token, _) = create(&state, new("y", Some(100)));
+        let lives = |at| state.is_token_live(&token.id, at).unwrap();
+        assert_eq!([lives(99), lives(100)], [true, false]);
     }
 
     #[test]

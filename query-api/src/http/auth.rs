@@ -20,7 +20,11 @@ use super::functions::{Asked, OPEN_PATHS, asked};
 use super::jwt::JwtDoor;
 use super::problem::Problem;
 use super::server::Api;
+use crate::queries::QuestionError;
 use crate::queries::archive::now_ms;
+
+/// What callers with a token of ours are called.
+const TOKEN: &str = "token";
 
 /// An authenticated caller who may ask what he asks.
 #[derive(Clone)]
@@ -31,6 +35,18 @@ pub struct Caller {
     pub function: Function,
     /// Who he is, and what else he may do.
     pub known: Arc<Known>,
+}
+
+impl Caller {
+    /// Refuses a caller whose token was revoked, or has expired, since he was admitted: what goes on
+    /// for long asks again.
+    pub(super) fn check_still_admitted(&self, api: &Api) -> Result<(), QuestionError> {
+        let identity = &self.known.identity;
+        if identity.kind != TOKEN || api.state.is_token_live(&identity.id, now_ms())? {
+            return Ok(());
+        }
+        Err(QuestionError::Forbidden("the token is not valid any more"))
+    }
 }
 
 /// Stands before every route, known or not, and before a body is read.
@@ -138,7 +154,7 @@ fn of_token(api: &Api, secret: &str) -> Result<Option<(Identity, Grant)>, Proble
         .map_err(|error| Problem::internal(&error))?;
     Ok(token.map(|token| {
         let identity = Identity {
-            kind: "token",
+            kind: TOKEN,
             id: token.id.clone(),
             name: token.name.clone(),
         };

@@ -6,18 +6,29 @@ use huicun_engine::access::Function;
 
 /// What answers without a token: it tells nothing of anybody. The callback's caller is WeCom, whose
 /// signature is checked there.
-pub const OPEN_PATHS: [&str; 4] = [
+pub const OPEN_PATHS: [&str; 6] = [
     "/healthz",
     "/readyz",
     "/openapi.json",
+    "/docs",
+    "/docs/style.css",
     super::callback::PATH,
 ];
 
 /// Method, path as the router has it, function.
-pub const ROUTES: [(Method, &str, Function); 32] = [
+pub const ROUTES: &[(Method, &str, Function)] = &[
     (Method::GET, "/v1/search", Function::MessagesSearch),
     (Method::GET, "/v1/search/counts", Function::MessagesSearch),
     (Method::GET, "/v1/conversations", Function::MessagesSearch),
+    (Method::GET, "/v1/searches", Function::MessagesSearch),
+    (Method::POST, "/v1/searches", Function::MessagesSearch),
+    (Method::GET, "/v1/searches/{id}", Function::MessagesSearch),
+    (Method::PUT, "/v1/searches/{id}", Function::MessagesSearch),
+    (
+        Method::DELETE,
+        "/v1/searches/{id}",
+        Function::MessagesSearch,
+    ),
     (
         Method::GET,
         "/v1/conversations/{id}/messages",
@@ -57,9 +68,32 @@ pub const ROUTES: [(Method, &str, Function); 32] = [
     (Method::GET, "/v1/ranking/{report}", Function::FiguresRead),
     (Method::GET, "/v1/metrics", Function::FiguresRead),
     (Method::GET, "/v1/behaviours", Function::BehavioursRead),
+    (
+        Method::GET,
+        "/v1/behaviours/{id}/reviews",
+        Function::BehavioursRead,
+    ),
+    (
+        Method::POST,
+        "/v1/behaviours/{id}/reviews",
+        Function::BehavioursReview,
+    ),
+    (
+        Method::POST,
+        "/v1/behaviours/backtest",
+        Function::BehavioursRead,
+    ),
+    (Method::POST, "/v1/behaviours/rescans", Function::RulesWrite),
     (Method::POST, "/v1/sql", Function::Sql),
     (Method::GET, "/v1/rules", Function::RulesRead),
     (Method::PUT, "/v1/rules", Function::RulesWrite),
+    (Method::POST, "/v1/rules/diff", Function::RulesRead),
+    (Method::GET, "/v1/rules/history", Function::RulesRead),
+    (
+        Method::GET,
+        "/v1/rules/history/{version}",
+        Function::RulesRead,
+    ),
     (
         Method::PUT,
         "/v1/directory/{table}",
@@ -122,8 +156,9 @@ mod tests {
                 }
             }
         }
-        let listed = ROUTES.map(|(method, path, _)| (method.to_string(), path.to_string()));
-        assert_eq!(described, BTreeSet::from(listed));
+        let listed = ROUTES.iter();
+        let listed = listed.map(|(method, path, _)| (method.to_string(), path.to_string()));
+        assert_eq!(described, listed.collect());
     }
 
     #[test]

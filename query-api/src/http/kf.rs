@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Rows, about, asking, pages, whole};
 use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
+use crate::answer::Table;
 use crate::queries::archive::AsOf;
-use crate::queries::kf_sessions::{self, KfMessageItem, KfSessionItem, KfSessionParams};
+use crate::queries::kf_sessions::{
+    self, KfMessageItem, KfSessionItem, KfSessionPage, KfSessionParams,
+};
 
 /// A page of sessions.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -24,6 +30,33 @@ pub struct KfSessionList {
     total: u64,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for KfSessionPage {
+    fn json(self) -> impl Serialize + Send {
+        KfSessionList {
+            items: self.items,
+            next: self.next,
+            total: self.total,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total)
+    }
 }
 
 /// Sessions of WeChat customer service that started in a period, the latest first.
@@ -43,25 +76,24 @@ pub struct KfSessionList {
 pub async fn kf_sessions(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<KfSessionList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = KfSessionParams {
         from: params.one("from")?,
         to: params.one("to")?,
         servicers: params.list("servicer"),
         customers: params.list("customer"),
         sessions: params.list("session"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..KfSessionParams::default()
     };
     params.end()?;
-    let page = kf_sessions::kf_sessions(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(KfSessionList {
-        items: page.items,
-        next: page.next,
-        total: page.total,
-        as_of: page.as_of,
-    }))
+    pages(
+        wanted,
+        asking!(api, caller, question, kf_sessions::kf_sessions),
+    )
+    .await
 }
 
 /// The messages of a session.
@@ -88,13 +120,19 @@ pub async fn kf_session_messages(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
+    format: Format,
     params: Params,
-) -> Result<Json<KfMessageList>, Problem> {
+) -> Result<Response, Problem> {
     params.end()?;
     let list = kf_sessions::kf_messages_of(&caller.scope, &api.archive, &id).await?;
-    Ok(Json(KfMessageList {
+    let about = about(&list.as_of);
+    if format != Format::Json {
+        return whole(format, list.into_table(), about);
+    }
+    let document = KfMessageList {
         items: list.items,
         next: None,
         as_of: list.as_of,
-    }))
+    };
+    Ok(Json(document).into_response())
 }

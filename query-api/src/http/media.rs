@@ -4,7 +4,6 @@
 use std::path::Path as FsPath;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -13,11 +12,15 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Asking, Rows, pages};
 use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
+use crate::answer::Table;
+use crate::queries::archive::AsOf;
 use crate::queries::media::{MediaFile, MediaParams, audio_of, media as ask_media};
-use crate::queries::media_list::{MediaItem, MediaListParams, list};
+use crate::queries::media_list::{MediaItem, MediaListParams, MediaPage, list};
 
 /// Bytes read at once while a file is streamed.
 const PIECE_BYTES: u64 = 64 * 1024;
@@ -31,6 +34,30 @@ pub struct MediaList {
     items: Vec<MediaItem>,
     /// Give it as `cursor` for the next page; null at the end.
     next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
+}
+
+impl Rows for MediaPage {
+    fn json(self) -> impl Serialize + Send {
+        MediaList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// Files of messages and what became of them. Without `msgid` it needs the scope `all`.
@@ -49,22 +76,30 @@ pub struct MediaList {
 pub async fn list_media(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<MediaList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = MediaListParams {
         source: params.one("source")?,
         status: params.list("status"),
         msgid: params.one("msgid")?,
-        seq: None,
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..MediaListParams::default()
     };
     params.end()?;
-    let page = list(&caller.scope, &api.archive, &api.media, &question).await?;
-    Ok(Json(MediaList {
-        items: page.items,
-        next: page.next,
-    }))
+    let ask: Asking<MediaPage> = Box::new(move |limit, cursor| {
+        let (api, caller) = (Arc::clone(&api), caller.clone());
+        let question = MediaListParams {
+            limit,
+            cursor,
+            ..question.clone()
+        };
+        Box::pin(async move {
+            caller.check_still_admitted(&api)?;
+            list(&caller.scope, &api.archive, &api.media, &question).await
+        })
+    });
+    pages(wanted, ask).await
 }
 
 /// The file of a message; `Range` and `If-None-Match` are understood.

@@ -3,22 +3,31 @@
 
 pub mod audit;
 pub mod auth;
+mod caching;
 pub mod callback;
+mod connections;
 mod described;
+mod docs_page;
+mod encode;
 pub mod exposition;
+mod format;
 pub mod functions;
 pub mod health;
 pub mod jwks;
 pub mod jwt;
 mod kf;
+mod listed;
 pub mod media;
 pub mod metrics;
 pub mod params;
 pub mod people;
 pub mod problem;
 pub mod reports;
+mod reviews;
 pub mod routes;
+pub mod rules;
 mod search;
+mod searches;
 pub mod server;
 pub mod tokens;
 

@@ -4,6 +4,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
+use super::format::{ARROW, Format, NDJSON};
+use super::listed::Wanted;
 use super::problem::Problem;
 
 /// Rows of a page when none are asked for.
@@ -67,19 +69,32 @@ impl Params {
         text.parse().map(Some).map_err(|_| told())
     }
 
+    /// What page of a list is wanted. All rows at once there are in streams only.
+    pub(super) fn page(&mut self, format: Format) -> Result<Wanted, Problem> {
+        Ok(Wanted {
+            format,
+            limit: self.limit(format)?,
+            cursor: self.one("cursor")?,
+        })
+    }
+
     /// The page's size.
-    pub fn limit(&mut self) -> Result<usize, Problem> {
+    fn limit(&mut self, format: Format) -> Result<usize, Problem> {
         let Some(text) = self.one("limit")? else {
             return Ok(PAGE_ROWS);
         };
-        text.parse()
-            .ok()
-            .filter(|n| (1..=PAGE_ROWS_MAX).contains(n))
-            .ok_or_else(|| {
-                Problem::parameter(format!(
-                    "`limit` is `{text}`; expected 1 to {PAGE_ROWS_MAX}"
-                ))
-            })
+        let limit = text.parse().ok();
+        let limit = limit.filter(|n| (0..=PAGE_ROWS_MAX).contains(n));
+        match limit {
+            None => Err(Problem::parameter(format!(
+                "`limit` is `{text}`; expected 1 to {PAGE_ROWS_MAX}"
+            ))),
+            Some(0) if format == Format::Json => Err(Problem::parameter(format!(
+                "`limit` is 0, which is all: that there is with `Accept: {NDJSON}` or \
+                 `Accept: {ARROW}`; JSON pages have 1 to {PAGE_ROWS_MAX} rows"
+            ))),
+            Some(limit) => Ok(limit),
+        }
     }
 
     /// Refuses what nobody took.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use serde::Serialize;
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Rows, asking, pages};
 use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
+use crate::answer::Table;
 use crate::queries::archive::AsOf;
-use crate::queries::contacts::{ContactItem, ContactParams, contacts as ask_contacts};
+use crate::queries::contacts::{ContactItem, ContactPage, ContactParams, contacts as ask_contacts};
 use crate::queries::portrait::{PortraitItem, PortraitParams, Texts, portrait as ask_portrait};
 
 /// A page of contacts.
@@ -23,6 +27,28 @@ pub struct ContactList {
     next: Option<String>,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for ContactPage {
+    fn json(self) -> impl Serialize + Send {
+        ContactList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// When customers and employees last wrote to each other in single chats, and how much, by customer.
@@ -43,8 +69,10 @@ pub struct ContactList {
 pub async fn contacts(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<ContactList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = ContactParams {
         from: params.one("from")?,
         to: params.one("to")?,
@@ -52,16 +80,10 @@ pub async fn contacts(
         employees: params.list("employee"),
         customers: params.list("customer"),
         departments: params.list("department"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..ContactParams::default()
     };
     params.end()?;
-    let page = ask_contacts(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(ContactList {
-        items: page.items,
-        next: page.next,
-        as_of: page.as_of,
-    }))
+    pages(wanted, asking!(api, caller, question, ask_contacts)).await
 }
 
 /// The portrait of a group.

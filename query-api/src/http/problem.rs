@@ -8,6 +8,112 @@ use serde::{Deserialize, Serialize};
 
 use crate::queries::QuestionError;
 
+/// The media type of problem documents.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// Every code: its statuses, and what it means. A code keeps its meaning; new ones may come.
+pub const CODES: &[(&str, &[&str], &str)] = &[
+    (
+        "parameter",
+        &["400", "414", "417", "422", "431"],
+        "a parameter, a day, a query, a metric, a cursor or a body is wrong; `detail` says which and how",
+    ),
+    (
+        "rules",
+        &["400"],
+        "the rules file is wrong; nothing was changed",
+    ),
+    ("sql", &["400"], "not one SELECT, or too large"),
+    ("sql_failed", &["400"], "the statement is wrong or failed"),
+    (
+        "sql_too_slow",
+        &["400"],
+        "the statement took longer than 60 s: filter by `day` or ask for less",
+    ),
+    (
+        "sql_too_many_rows",
+        &["400"],
+        "the answer has more than 1,000,000 rows: add up in SQL, or page with LIMIT",
+    ),
+    (
+        "directory_row",
+        &["400"],
+        "a row of a directory feed is wrong; nothing was changed",
+    ),
+    ("unauthenticated", &["401"], "no valid token"),
+    (
+        "forbidden",
+        &["403"],
+        "no role of the caller holds the function, which `detail` names, or its scope is too narrow",
+    ),
+    (
+        "callback_refused",
+        &["403"],
+        "a call to the callback is not signed for a company of this installation, or too old",
+    ),
+    (
+        "not_found",
+        &["404"],
+        "there is no such thing, or it is outside the scope",
+    ),
+    ("no_such_route", &["404"], "there is no such route"),
+    ("no_callback", &["404"], "no company has a callback here"),
+    (
+        "method_not_allowed",
+        &["405"],
+        "the route has other methods; `Allow` names them",
+    ),
+    (
+        "body_too_slow",
+        &["408"],
+        "the body was not here after 60 s",
+    ),
+    ("media_pending", &["409"], "the file is not fetched yet"),
+    (
+        "too_many_searches",
+        &["409"],
+        "the caller has saved 500 searches already",
+    ),
+    ("media_lost", &["410"], "the file is gone for good"),
+    (
+        "precondition_failed",
+        &["412"],
+        "`If-Match` names another version than the one in force",
+    ),
+    (
+        "body_too_large",
+        &["413"],
+        "the body has more bytes than the route takes",
+    ),
+    (
+        "range_not_satisfiable",
+        &["416"],
+        "the file has no such range",
+    ),
+    ("not_convertible", &["422"], "the file cannot be converted"),
+    (
+        "internal",
+        &["500"],
+        "our failure; the cause is in the server's log under the request id",
+    ),
+    ("no_converter", &["501"], "the server has no ffmpeg"),
+    (
+        "too_slow",
+        &["503"],
+        "the answer took longer than two minutes",
+    ),
+    (
+        "busy",
+        &["503"],
+        "the server has too much to do; `Retry-After` says when to come again",
+    ),
+    (
+        "audit_unavailable",
+        &["503"],
+        "the request cannot be recorded, so it is not answered",
+    ),
+];
+
 /// A problem document.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
@@ -27,6 +133,10 @@ pub struct Problem {
 impl Problem {
     /// A problem with one of our codes.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        debug_assert!(
+            CODES.iter().any(|(known, ..)| *known == code),
+            "`{code}` is in no list of codes"
+        );
         Self {
             kind: format!("urn:huicun:problem:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_string(),
@@ -55,6 +165,27 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// A body of more bytes than the route takes.
+    pub fn body_too_large(bytes_max: usize) -> Self {
+        let detail = format!("the body has more than {bytes_max} bytes, which this route takes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+    }
+
+    /// A body that does not come.
+    pub fn body_too_slow(time_max: std::time::Duration) -> Self {
+        let detail = format!("the body was not here after {} s", time_max.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", detail)
+    }
+
+    /// More requests than the server can answer at once.
+    pub fn busy() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "busy",
+            "the server has too much to do; come again a little later",
+        )
+    }
+
     /// The audit log cannot be written, so there is no answer.
     pub fn audit_unavailable() -> Self {
         Self::new(
@@ -72,6 +203,7 @@ impl Problem {
                 "method_not_allowed",
                 "this route has other methods; `Allow` names them",
             ),
+            StatusCode::REQUEST_TIMEOUT => ("body_too_slow", "the body came too slowly"),
             StatusCode::PAYLOAD_TOO_LARGE => (
                 "body_too_large",
                 "the body is too large; send it in several requests",
@@ -178,10 +310,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(&self)).into_response();
-        response.headers_mut().insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if self.code == "busy" {
+            let soon = HeaderValue::from_static("5");
+            response.headers_mut().insert(header::RETRY_AFTER, soon);
+        }
         if status == StatusCode::UNAUTHORIZED {
             response
                 .headers_mut()

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
 use huicun_engine::metrics::Report as Kind;
 use huicun_engine::metrics::settings::Settings;
 use huicun_semantics::time::Period;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Asking, Rows, about, pages, whole};
 use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
@@ -20,7 +23,9 @@ use crate::queries::QuestionError;
 use crate::queries::archive::AsOf;
 use crate::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
 use crate::queries::ranking::{RankingParams, ranking as ask_ranking};
-use crate::queries::reports::{HTTP_ROWS_MAX, ReportParams, metrics as list_metrics, report};
+use crate::queries::reports::{
+    HTTP_ROWS_MAX, Report, ReportParams, metrics as list_metrics, report,
+};
 
 /// Rows of a report.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -51,6 +56,8 @@ pub struct MetricRows {
     items: Vec<Value>,
     /// Always null: the answer is whole.
     next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
 }
 
 /// Parameters of every report.
@@ -111,23 +118,36 @@ async fn answered(
     kind: Kind,
     api: &Api,
     caller: &Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<ReportRows>, Problem> {
+) -> Result<Response, Problem> {
     let question = taken(&mut params)?;
     params.end()?;
     let found = report(&caller.scope, kind, &api.archive, &question).await?;
+    if format != Format::Json {
+        return streamed(format, found);
+    }
     let totals = Table {
         columns: found.table.columns.clone(),
         rows: found.totals,
     };
-    Ok(Json(ReportRows {
+    let document = ReportRows {
         items: found.table.objects(),
         totals: totals.objects(),
         period: days(&found.period),
         withheld: found.withheld,
         next: None,
         as_of: found.as_of,
-    }))
+    };
+    Ok(Json(document).into_response())
+}
+
+/// The rows of a report or ranking. Totals are rows of their own, which JSON has.
+fn streamed(format: Format, found: Report) -> Result<Response, Problem> {
+    let mut about = about(&found.as_of);
+    about.insert("period".into(), json!(days(&found.period)));
+    about.insert("withheld".into(), json!(found.withheld));
+    whole(format, found.table, about)
 }
 
 /// Metrics per employee (10.1, 10.2), and per day, week or month with `by`.
@@ -139,9 +159,10 @@ async fn answered(
 pub async fn report_employees(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Employees, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Employees, &api, &caller, format, params).await
 }
 
 /// The same metrics per department, with everything below.
@@ -153,9 +174,10 @@ pub async fn report_employees(
 pub async fn report_departments(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Departments, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Departments, &api, &caller, format, params).await
 }
 
 /// Metrics of shopping guides per employee (10.3).
@@ -167,9 +189,10 @@ pub async fn report_departments(
 pub async fn report_guides(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Guides, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Guides, &api, &caller, format, params).await
 }
 
 /// Metrics per store (10.4).
@@ -181,9 +204,10 @@ pub async fn report_guides(
 pub async fn report_stores(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Stores, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Stores, &api, &caller, format, params).await
 }
 
 /// Metrics of customers for the company, or with `per` by employee or department (10.5).
@@ -195,9 +219,10 @@ pub async fn report_stores(
 pub async fn report_customers(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Customers, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Customers, &api, &caller, format, params).await
 }
 
 /// Activity of groups (10.6).
@@ -209,9 +234,10 @@ pub async fn report_customers(
 pub async fn report_groups(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     params: Params,
-) -> Result<Json<ReportRows>, Problem> {
-    answered(Kind::Groups, &api, &caller, params).await
+) -> Result<Response, Problem> {
+    answered(Kind::Groups, &api, &caller, format, params).await
 }
 
 /// What makes one cell of a report: its facts with their messages, and the cell recomputed from
@@ -240,8 +266,10 @@ pub async fn explain(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path((kind, metric)): Path<(String, String)>,
+    format: Format,
     mut params: Params,
-) -> Result<Json<Explanation>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let kind: Kind = kind.parse().map_err(|_| QuestionError::NotFound {
         what: "report",
         id: kind,
@@ -257,14 +285,46 @@ pub async fn explain(
     let question = ExplainParams {
         unit: units.pop(),
         slice: params.one("slice")?,
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
         report: taken(&mut params)?,
         metric,
+        ..ExplainParams::default()
     };
     params.end()?;
-    let answer = ask_explain(&caller.scope, kind, &api.archive, &question).await?;
-    Ok(Json(answer))
+    let ask: Asking<Explanation> = Box::new(move |limit, cursor| {
+        let (api, caller) = (Arc::clone(&api), caller.clone());
+        let question = ExplainParams {
+            limit,
+            cursor,
+            ..question.clone()
+        };
+        Box::pin(async move {
+            caller.check_still_admitted(&api)?;
+            ask_explain(&caller.scope, kind, &api.archive, &question).await
+        })
+    });
+    pages(wanted, ask).await
+}
+
+impl Rows for Explanation {
+    fn json(self) -> impl Serialize + Send {
+        self
+    }
+
+    fn table(self) -> Table {
+        Self::table(&self)
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total)
+    }
 }
 
 /// The catalogue of metrics: keys, names, units and definitions of every report.
@@ -278,8 +338,9 @@ pub async fn explain(
 pub async fn metrics(
     State(api): State<Arc<Api>>,
     _caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<MetricRows>, Problem> {
+) -> Result<Response, Problem> {
     let kind = params.one("report")?;
     params.end()?;
     let kind = kind
@@ -287,10 +348,16 @@ pub async fn metrics(
         .transpose()
         .map_err(|e| Problem::parameter(e.to_string()))?;
     let settings = Settings::of(&api.archive.rules()?);
-    Ok(Json(MetricRows {
-        items: list_metrics(kind, &settings).objects(),
+    let (table, as_of) = (list_metrics(kind, &settings), api.archive.as_of_now());
+    if format != Format::Json {
+        return whole(format, table, about(&as_of));
+    }
+    let document = MetricRows {
+        items: table.objects(),
         next: None,
-    }))
+        as_of,
+    };
+    Ok(Json(document).into_response())
 }
 
 /// The best guides or stores by metrics of their report, in the order of precedence (10.8).
@@ -312,8 +379,9 @@ pub async fn ranking(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(name): Path<String>,
+    format: Format,
     mut params: Params,
-) -> Result<Json<RankedRows>, Problem> {
+) -> Result<Response, Problem> {
     let kind: Kind = name
         .parse()
         .map_err(|e| Problem::parameter(format!("{e}")))?;
@@ -336,13 +404,17 @@ pub async fn ranking(
     };
     params.end()?;
     let found = ask_ranking(&caller.scope, kind, &api.archive, &question).await?;
-    Ok(Json(RankedRows {
+    if format != Format::Json {
+        return streamed(format, found);
+    }
+    let document = RankedRows {
         items: found.table.objects(),
         period: days(&found.period),
         withheld: found.withheld,
         next: None,
         as_of: found.as_of,
-    }))
+    };
+    Ok(Json(document).into_response())
 }
 
 /// Rows of a ranking.

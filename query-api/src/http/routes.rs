@@ -5,26 +5,31 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use huicun_engine::directory::{Directory, feed, schema, store};
+use axum::response::{IntoResponse, Response};
+use huicun_engine::directory::{feed, schema, store};
 use huicun_engine::jobs::behaviours::losses_of;
-use huicun_engine::state::StateError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Rows, about, asking, pages, whole};
 use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
 use crate::answer::Table;
 use crate::queries::archive::{AsOf, now_ms};
-use crate::queries::behaviours::{BehaviourItem, BehaviourParams, behaviours as ask_behaviours};
+use crate::queries::behaviours::{
+    BehaviourItem, BehaviourPage, BehaviourParams, behaviours as ask_behaviours,
+};
 use crate::queries::conversation::{ConversationParams, conversation};
-use crate::queries::dialogues::{DialogueItem, DialogueParams, dialogues as ask_dialogues};
-use crate::queries::ledger::{LedgerItem, LedgerParams, ledger as ask_ledger};
+use crate::queries::dialogues::{
+    DialogueItem, DialoguePage, DialogueParams, dialogues as ask_dialogues,
+};
+use crate::queries::ledger::{LedgerItem, LedgerPage, LedgerParams, ledger as ask_ledger};
 use crate::queries::messages::MessageItem;
 use crate::queries::search::MessagePage;
-use crate::queries::timeouts::{TimeoutItem, TimeoutParams, timeouts as ask_timeouts};
+use crate::queries::timeouts::{TimeoutItem, TimeoutPage, TimeoutParams, timeouts as ask_timeouts};
 use crate::queries::{QuestionError, sql as sql_question};
 
 /// A page of messages.
@@ -44,15 +49,32 @@ pub struct MessageList {
     as_of: AsOf,
 }
 
-impl From<MessagePage> for MessageList {
-    fn from(page: MessagePage) -> Self {
-        Self {
-            items: page.items,
-            next: page.next,
-            previous: page.previous,
-            total: page.total,
-            as_of: page.as_of,
+impl Rows for MessagePage {
+    fn json(self) -> impl Serialize + Send {
+        MessageList {
+            items: self.items,
+            next: self.next,
+            previous: self.previous,
+            total: self.total,
+            as_of: self.as_of,
         }
+    }
+
+    fn table(self) -> Table {
+        let is_highlighted = self.is_highlighted;
+        self.into_table(is_highlighted)
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total)
     }
 }
 
@@ -65,6 +87,28 @@ pub struct DialogueList {
     next: Option<String>,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for DialoguePage {
+    fn json(self) -> impl Serialize + Send {
+        DialogueList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// Rows whose keys depend on the question.
@@ -108,20 +152,24 @@ pub async fn conversation_messages(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Path(id): Path<String>,
+    format: Format,
     mut params: Params,
-) -> Result<Json<MessageList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = ConversationParams {
         id,
         from: params.one("from")?,
         to: params.one("to")?,
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
         before: params.one("before")?,
         around: params.integer("around")?,
+        ..ConversationParams::default()
     };
     params.end()?;
-    let page = conversation(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(page.into()))
+    if wanted.limit == 0 && (question.before.is_some() || question.around.is_some()) {
+        let detail = "all messages (`limit` 0) there are from the beginning or a `cursor` on";
+        return Err(Problem::parameter(detail));
+    }
+    pages(wanted, asking!(api, caller, question, conversation)).await
 }
 
 /// Dialogues that started in a period, by start.
@@ -140,23 +188,19 @@ pub async fn conversation_messages(
 pub async fn dialogues(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<DialogueList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = DialogueParams {
         from: params.one("from")?,
         to: params.one("to")?,
         employees: params.list("employee"),
         departments: params.list("department"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..DialogueParams::default()
     };
     params.end()?;
-    let page = ask_dialogues(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(DialogueList {
-        items: page.items,
-        next: page.next,
-        as_of: page.as_of,
-    }))
+    pages(wanted, asking!(api, caller, question, ask_dialogues)).await
 }
 
 /// A page of timeouts.
@@ -168,6 +212,28 @@ pub struct TimeoutList {
     next: Option<String>,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for TimeoutPage {
+    fn json(self) -> impl Serialize + Send {
+        TimeoutList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// Timeouts that fired in a period, by time.
@@ -186,23 +252,19 @@ pub struct TimeoutList {
 pub async fn timeouts(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<TimeoutList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = TimeoutParams {
         from: params.one("from")?,
         to: params.one("to")?,
         employees: params.list("employee"),
         departments: params.list("department"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..TimeoutParams::default()
     };
     params.end()?;
-    let page = ask_timeouts(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(TimeoutList {
-        items: page.items,
-        next: page.next,
-        as_of: page.as_of,
-    }))
+    pages(wanted, asking!(api, caller, question, ask_timeouts)).await
 }
 
 /// A page of the ledger.
@@ -214,6 +276,28 @@ pub struct LedgerList {
     next: Option<String>,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for LedgerPage {
+    fn json(self) -> impl Serialize + Send {
+        LedgerList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// The completeness ledger: what of each source is in the archive, and what is not. Needs `all`.
@@ -233,23 +317,19 @@ pub struct LedgerList {
 pub async fn ledger(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<LedgerList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = LedgerParams {
         sources: params.list("source"),
         kinds: params.list("kind"),
         from: params.one("from")?,
         to: params.one("to")?,
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..LedgerParams::default()
     };
     params.end()?;
-    let page = ask_ledger(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(LedgerList {
-        items: page.items,
-        next: page.next,
-        as_of: page.as_of,
-    }))
+    pages(wanted, asking!(api, caller, question, ask_ledger)).await
 }
 
 /// A statement.
@@ -271,14 +351,18 @@ pub struct SqlRequest {
 pub async fn sql(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     body: Bytes,
-) -> Result<Json<RowList>, Problem> {
+) -> Result<Response, Problem> {
     let request: SqlRequest = serde_json::from_slice(&body)
         .map_err(|e| Problem::parameter(format!("expected a JSON object with `sql`: {e}")))?;
     let budget = sql_question::HTTP_BUDGET;
     let asked = sql_question::sql(&caller.scope, &api.archive, &request.sql, budget);
     let (table, as_of) = asked.await?;
-    Ok(Json(RowList::of(&table, as_of)))
+    match format {
+        Format::Json => Ok(Json(RowList::of(&table, as_of)).into_response()),
+        _ => whole(format, table, about(&as_of)),
+    }
 }
 
 /// What an upsert did.
@@ -295,6 +379,8 @@ pub struct UpsertAnswer {
     /// What is odd but was taken: ids that no table knows. Left out where there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
 }
 
 /// Upsert rows of a directory table by key; the body is NDJSON.
@@ -340,6 +426,7 @@ pub async fn put_directory(
         updated: counts.map_or(0, |table| table.updated),
         total: counts.map_or(0, |table| table.total),
         warnings: done.warnings,
+        as_of: api.archive.as_of_now(),
     }))
 }
 
@@ -352,6 +439,28 @@ pub struct BehaviourList {
     next: Option<String>,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for BehaviourPage {
+    fn json(self) -> impl Serialize + Send {
+        BehaviourList {
+            items: self.items,
+            next: self.next,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
 }
 
 /// Behaviours (敏感行为) that the rules recorded, by time.
@@ -373,8 +482,10 @@ pub struct BehaviourList {
 pub async fn behaviours(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<BehaviourList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = BehaviourParams {
         from: params.one("from")?,
         to: params.one("to")?,
@@ -383,99 +494,8 @@ pub async fn behaviours(
         kinds: params.list("kind"),
         rules: params.list("rule"),
         reviews: params.list("review"),
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
+        ..BehaviourParams::default()
     };
     params.end()?;
-    let page = ask_behaviours(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(BehaviourList {
-        items: page.items,
-        next: page.next,
-        as_of: page.as_of,
-    }))
-}
-
-/// The rules in force.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct RulesAnswer {
-    /// The version; 0 are the defaults.
-    version: i64,
-    /// All rules, as a rules file (TOML).
-    toml: String,
-    /// What is allowed but most likely not meant.
-    warnings: Vec<String>,
-}
-
-fn rules_answer(api: &Api, directory: &Directory) -> Result<Json<RulesAnswer>, Problem> {
-    let (version, rules) = api.state.rules().map_err(QuestionError::from)?;
-    let warnings = rules.warnings(
-        |id| directory.employees.contains_key(id),
-        |id| directory.departments.contains_key(id),
-    );
-    Ok(Json(RulesAnswer {
-        version,
-        toml: rules.to_toml(),
-        warnings,
-    }))
-}
-
-fn need_all(caller: &Caller) -> Result<(), Problem> {
-    if caller.scope.is_all() {
-        return Ok(());
-    }
-    let detail = "rules need a caller whose scope is `all`";
-    Err(QuestionError::Forbidden(detail).into())
-}
-
-/// The rules in force, as a file. Needs `all`.
-#[utoipa::path(get, path = "/v1/rules", tag = "rules", responses(
-    (status = 200, body = RulesAnswer),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-    (status = 403, body = Problem, content_type = "application/problem+json"),
-), security(("token" = [])))]
-pub async fn get_rules(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    params: Params,
-) -> Result<Json<RulesAnswer>, Problem> {
-    params.end()?;
-    need_all(&caller)?;
-    let directory = api.archive.directory().await?;
-    rules_answer(&api, &directory)
-}
-
-/// Replace the sections that the body (TOML) names; answers with all rules. Needs `all`.
-#[utoipa::path(put, path = "/v1/rules", tag = "rules",
-    request_body(content = String, content_type = "application/toml"),
-    responses(
-        (status = 200, body = RulesAnswer),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-    ), security(("token" = [])))]
-pub async fn put_rules(
-    State(api): State<Arc<Api>>,
-    caller: Caller,
-    params: Params,
-    body: Bytes,
-) -> Result<Json<RulesAnswer>, Problem> {
-    params.end()?;
-    need_all(&caller)?;
-    let text = std::str::from_utf8(&body).map_err(|_| Problem::parameter("the body is no text"))?;
-    let who = &caller.known.identity;
-    let who = match who.name.as_str() {
-        "" => who.kind,
-        name => name,
-    };
-    let applied = api.state.apply_rules_as(text, now_ms(), Some(who));
-    match applied {
-        Err(StateError::BadRules(told)) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "rules", told))
-        }
-        Err(error) => Err(QuestionError::from(error).into()),
-        Ok(_) => {
-            let directory = api.archive.directory().await?;
-            rules_answer(&api, &directory)
-        }
-    }
+    pages(wanted, asking!(api, caller, question, ask_behaviours)).await
 }

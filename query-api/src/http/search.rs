@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::auth::Caller;
+use super::format::Format;
+use super::listed::{Rows, about, asking, pages, whole};
 use super::params::Params;
 use super::problem::Problem;
 use super::routes::MessageList;
 use super::server::Api;
+use crate::answer::Table;
 use crate::queries::archive::AsOf;
-use crate::queries::conversations::{self, ConversationItem, CountItem};
+use crate::queries::conversations::{self, ConversationItem, ConversationPage, CountItem};
 use crate::queries::search::{SearchParams, search as ask_search};
 
 /// What every way in takes: a query and filters.
@@ -55,17 +59,16 @@ fn search_params(params: &mut Params) -> Result<SearchParams, Problem> {
 pub async fn search(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<MessageList>, Problem> {
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
     let question = SearchParams {
         order: params.one("order")?,
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
         ..search_params(&mut params)?
     };
     params.end()?;
-    let page = ask_search(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(page.into()))
+    pages(wanted, asking!(api, caller, question, ask_search)).await
 }
 
 /// A page of conversations.
@@ -79,6 +82,33 @@ pub struct ConversationList {
     total: u64,
     /// From which versions the answer was made.
     as_of: AsOf,
+}
+
+impl Rows for ConversationPage {
+    fn json(self) -> impl Serialize + Send {
+        ConversationList {
+            items: self.items,
+            next: self.next,
+            total: self.total,
+            as_of: self.as_of,
+        }
+    }
+
+    fn table(self) -> Table {
+        self.into_table()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
+    fn as_of(&self) -> &AsOf {
+        &self.as_of
+    }
+
+    fn total(&self) -> Option<u64> {
+        Some(self.total)
+    }
 }
 
 /// Conversations in which a search finds anything, with how much and when last; the last contact
@@ -103,21 +133,17 @@ pub struct ConversationList {
 pub async fn conversations(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<ConversationList>, Problem> {
-    let question = SearchParams {
-        limit: params.limit()?,
-        cursor: params.one("cursor")?,
-        ..search_params(&mut params)?
-    };
+) -> Result<Response, Problem> {
+    let wanted = params.page(format)?;
+    let question = search_params(&mut params)?;
     params.end()?;
-    let page = conversations::conversations(&caller.scope, &api.archive, &question).await?;
-    Ok(Json(ConversationList {
-        items: page.items,
-        next: page.next,
-        total: page.total,
-        as_of: page.as_of,
-    }))
+    pages(
+        wanted,
+        asking!(api, caller, question, conversations::conversations),
+    )
+    .await
 }
 
 /// What a search finds, counted.
@@ -154,16 +180,23 @@ pub struct CountList {
 pub async fn search_counts(
     State(api): State<Arc<Api>>,
     caller: Caller,
+    format: Format,
     mut params: Params,
-) -> Result<Json<CountList>, Problem> {
+) -> Result<Response, Problem> {
     let by = params.one("by")?.unwrap_or_default();
     let question = search_params(&mut params)?;
     params.end()?;
     let list = conversations::counts(&caller.scope, &api.archive, &question, &by).await?;
-    Ok(Json(CountList {
+    if format != Format::Json {
+        let mut about = about(&list.as_of);
+        about.insert("total".into(), list.total.into());
+        return whole(format, list.into_table(), about);
+    }
+    let document = CountList {
         items: list.items,
         next: None,
         total: list.total,
         as_of: list.as_of,
-    }))
+    };
+    Ok(Json(document).into_response())
 }

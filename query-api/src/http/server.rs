@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, StatusCode};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_request, map_response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use huicun_engine::audit::AuditLog;
 use huicun_engine::metrics::settings::Settings;
-use huicun_engine::state::State;
+use huicun_engine::state::State as Kept;
 use huicun_indexer::ingest::callback::Callback;
 use huicun_indexer::ingest::status::Watched;
 use huicun_indexer::maintenance::MaintenanceStatus;
@@ -18,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -25,11 +28,12 @@ use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::described::with_metrics;
+use super::described::{completed, with_metrics};
 use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
 use super::{
-    audit, auth, callback, health, kf, media, metrics, people, reports, routes, search, tokens,
+    audit, auth, caching, callback, connections, docs_page, health, kf, media, metrics, people,
+    reports, reviews, routes, rules, search, searches, tokens,
 };
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
@@ -50,7 +54,7 @@ pub struct Api {
     /// The files of messages.
     pub media: MediaAccess,
     /// Tokens.
-    pub state: State,
+    pub state: Kept,
     /// Whose JWTs open it, if any.
     pub jwt: Option<JwtDoor>,
     /// Where every question is recorded before its answer leaves.
@@ -96,6 +100,12 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(search::search))
         .routes(routes!(search::search_counts))
         .routes(routes!(search::conversations))
+        .routes(routes!(searches::list_searches, searches::save_search))
+        .routes(routes!(
+            searches::get_search,
+            searches::change_search,
+            searches::delete_search
+        ))
         .routes(routes!(routes::conversation_messages))
         .routes(routes!(routes::dialogues))
         .routes(routes!(routes::timeouts))
@@ -110,7 +120,13 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(reports::explain))
         .routes(routes!(reports::metrics))
         .routes(routes!(routes::behaviours))
-        .routes(routes!(routes::get_rules, routes::put_rules))
+        .routes(routes!(reviews::reviews, reviews::review))
+        .routes(routes!(reviews::backtest))
+        .routes(routes!(reviews::rescan))
+        .routes(routes!(rules::get_rules, rules::put_rules))
+        .routes(routes!(rules::diff_rules))
+        .routes(routes!(rules::rules_history))
+        .routes(routes!(rules::rules_of_version))
         .routes(routes!(reports::ranking))
         .routes(routes!(routes::ledger))
         .routes(routes!(routes::sql))
@@ -136,16 +152,17 @@ pub fn document() -> utoipa::openapi::OpenApi {
 /// All routes and layers.
 pub fn router(api: Arc<Api>) -> Router {
     let (v1, document) = described().split_for_parts();
-    let document = Arc::new(document);
+    let document = serde_json::to_value(document).unwrap_or_default();
+    let description = Description(Arc::new(completed(document)));
     let request_id = HeaderName::from_static("x-request-id");
     let with_token = from_fn_with_state(Arc::clone(&api), auth::admit);
     let recorded = from_fn_with_state(Arc::clone(&api), audit::recorded);
-    v1.route(
-        "/openapi.json",
-        get(move |state| description(state, Arc::clone(&document))),
-    )
+    v1.route("/openapi.json", get(openapi))
+        .route("/docs", get(docs))
+        .route("/docs/style.css", get(docs_style))
         .fallback(unknown_route)
         .with_state(api)
+        .layer(axum::Extension(description))
         // Inside of the compression: it counts the rows of an answer.
         .layer(recorded)
         .layer(CompressionLayer::new())
@@ -158,23 +175,89 @@ pub fn router(api: Arc<Api>) -> Router {
         ))
         .layer(CatchPanicLayer::new())
         .layer(map_response(problem::dress))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
         // Path and query stay out of the log: they hold what was searched for.
-        .layer(TraceLayer::new_for_http().make_span_with(|request: &axum::extract::Request| {
-            tracing::info_span!("request", method = %request.method())
-        }))
+        .layer(TraceLayer::new_for_http().make_span_with(
+            |request: &Request| tracing::info_span!("request", method = %request.method()),
+        ))
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(map_request(with_fit_request_id))
 }
 
+/// Characters of a request's id that a caller may give.
+const REQUEST_ID_CHARACTERS_MAX: usize = 128;
+
+/// Takes a request's id away where it is none that a log should have: a fresh one is made then.
+async fn with_fit_request_id(mut request: Request) -> Request {
+    let id = request.headers().get("x-request-id");
+    let is_fit = |id: &HeaderValue| {
+        let id = id.as_bytes();
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte);
+        (1..=REQUEST_ID_CHARACTERS_MAX).contains(&id.len()) && id.iter().all(is_plain)
+    };
+    if !id.is_some_and(is_fit) {
+        request.headers_mut().remove("x-request-id");
+    }
+    request
+}
+
+/// The OpenAPI document but for the keys of metrics.
+#[derive(Clone)]
+struct Description(Arc<serde_json::Value>);
+
+impl Description {
+    /// With the metrics that the rules in force give.
+    fn now(&self, api: &Api) -> Result<serde_json::Value, Problem> {
+        let settings = Settings::of(&api.archive.rules()?);
+        Ok(with_metrics(self.0.as_ref().clone(), &settings))
+    }
+}
+
+type Opened = (
+    axum::extract::State<Arc<Api>>,
+    axum::Extension<Description>,
+    HeaderMap,
+);
+
 /// The description, with the metrics that the rules in force give.
-async fn description(
-    axum::extract::State(api): axum::extract::State<Arc<Api>>,
-    document: Arc<utoipa::openapi::OpenApi>,
-) -> Result<axum::Json<serde_json::Value>, Problem> {
-    let settings = Settings::of(&api.archive.rules()?);
-    let document =
-        serde_json::to_value(document.as_ref()).map_err(|error| Problem::internal(&error))?;
-    Ok(axum::Json(with_metrics(document, &settings)))
+async fn openapi((State(api), Extension(described), headers): Opened) -> Result<Response, Problem> {
+    let text = described.now(&api)?.to_string();
+    Ok(public("application/json", text, &headers))
+}
+
+/// The description as a page.
+async fn docs((State(api), Extension(described), headers): Opened) -> Result<Response, Problem> {
+    let page = docs_page::page(&described.now(&api)?);
+    let mut response = public("text/html; charset=utf-8", page, &headers);
+    let policy = HeaderValue::from_static(docs_page::POLICY);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
+    Ok(response)
+}
+
+async fn docs_style(headers: HeaderMap) -> Response {
+    public("text/css; charset=utf-8", docs_page::STYLE.into(), &headers)
+}
+
+/// What everybody gets alike, and may keep as long as its tag is the same.
+fn public(kind: &'static str, text: String, asking: &HeaderMap) -> Response {
+    let tag = caching::strong_tag_of(text.as_bytes());
+    let kept = [
+        (header::CACHE_CONTROL, "no-cache".to_string()),
+        (header::ETAG, tag.clone()),
+    ];
+    match caching::is_known(asking, &tag) {
+        true => (StatusCode::NOT_MODIFIED, kept).into_response(),
+        false => (kept, [(header::CONTENT_TYPE, kind)], text).into_response(),
+    }
 }
 
 async fn unknown_route() -> Problem {
@@ -208,14 +291,11 @@ impl Listening {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let (asked, was_asked) = tokio::sync::oneshot::channel();
-        let service = router(api).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(self.listener, service)
-            .with_graceful_shutdown(async move {
-                stop.await;
-                // Nobody listens any more when the server has ended by itself.
-                let _ = asked.send(());
-            })
-            .into_future();
+        let serving = connections::serve(self.listener, router(api), async move {
+            stop.await;
+            // Nobody listens any more when the server has ended by itself.
+            let _ = asked.send(());
+        });
         let farewell = async {
             if was_asked.await.is_err() {
                 return std::future::pending().await;
@@ -223,7 +303,7 @@ impl Listening {
             tokio::time::sleep(FAREWELL_MAX).await;
         };
         tokio::select! {
-            ended = serving => ended,
+            () = serving => Ok(()),
             () = farewell => Ok(()),
         }
     }

@@ -16,7 +16,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
 use crate::queries::QuestionError;
-use crate::queries::archive::now_ms;
+use crate::queries::archive::{AsOf, now_ms};
 
 /// Characters of a token's name.
 const NAME_CHARACTERS_MAX: usize = 200;
@@ -62,6 +62,8 @@ pub struct TokenList {
     items: Vec<TokenItem>,
     /// Always null: the answer is whole.
     next: Option<String>,
+    /// From which versions the answer was made.
+    as_of: AsOf,
 }
 
 /// A new token with its secret.
@@ -72,6 +74,8 @@ pub struct NewTokenAnswer {
     /// The token.
     #[serde(flatten)]
     item: TokenItem,
+    /// From which versions the answer was made.
+    as_of: AsOf,
 }
 
 /// What to make.
@@ -172,6 +176,7 @@ pub async fn list_tokens(
     Ok(Json(TokenList {
         items: own.map(|token| item(&api, token)).collect(),
         next: None,
+        as_of: api.archive.as_of_now(),
     }))
 }
 
@@ -211,6 +216,7 @@ pub async fn create_token(
     let answer = NewTokenAnswer {
         token: secret,
         item: item(&api, token),
+        as_of: api.archive.as_of_now(),
     };
     Ok((StatusCode::CREATED, Json(answer)))
 }

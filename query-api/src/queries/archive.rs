@@ -252,6 +252,20 @@ impl Archive {
         }
     }
 
+    /// The stamp of an answer about what is there now, that no question over messages gave.
+    pub fn as_of_now(&self) -> AsOf {
+        let versions = store::versions(&self.home).into_iter();
+        AsOf {
+            messages_version: messages::newest_version(&self.home).unwrap_or(0),
+            directory_versions: versions
+                .map(|(table, version)| (table.to_string(), version))
+                .collect(),
+            asked_at: self.zone().rfc3339_ms(now_ms()),
+            holes: None,
+            holes_total: None,
+        }
+    }
+
     /// A period from optional days: a missing end reaches to the first or the last day of what
     /// there is ([`Facts::days`]); today where there is nothing.
     ///

@@ -7,7 +7,7 @@ use huicun_engine::audit::{Filter, Recorded, head, list};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::archive::Archive;
+use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use super::page::Place;
 use crate::answer::{Column, ColumnKind, Table};
@@ -80,6 +80,8 @@ pub struct AuditPage {
     pub next: Option<String>,
     /// Number and hash of the newest entry, as `number:hash`.
     pub head: Option<String>,
+    /// From which versions.
+    pub as_of: AsOf,
 }
 
 /// Lists the audit log.
@@ -130,6 +132,7 @@ pub fn audit(
         items: found.into_iter().map(|entry| item(entry, at)).collect(),
         next,
         head: head(&path)?.map(|(id, hash)| format!("{id}:{}", hex(&hash))),
+        as_of: archive.as_of_now(),
     })
 }
 

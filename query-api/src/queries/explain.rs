@@ -70,14 +70,11 @@ pub struct FactItem {
     pub id: Option<String>,
     /// What it adds above the line; durations in seconds. A thing that is counted once may come
     /// several times: then it adds 0 from the second time on.
-    #[schema(value_type = Object)]
     pub numerator: Option<f64>,
     /// What it adds below the line, where there is one.
-    #[schema(value_type = Object)]
     pub denominator: Option<f64>,
     /// How long it took, where the metric asks whether that was in time: the numerator is then 1
     /// or 0.
-    #[schema(value_type = Object)]
     pub seconds: Option<f64>,
     /// The messages behind it, in order.
     pub message_ids: Vec<String>,
@@ -103,7 +100,6 @@ pub struct Explanation {
     /// The days of the cell, both included: first and last, YYYY-MM-DD.
     pub days: [String; 2],
     /// The cell, recomputed from the facts alone.
-    #[schema(value_type = Object)]
     pub value: Value,
     /// The facts in the order in which they are added.
     pub items: Vec<FactItem>,

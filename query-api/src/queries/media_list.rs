@@ -6,7 +6,7 @@ use huicun_engine::media::{Filter, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::archive::{Archive, now_ms};
+use super::archive::{Archive, AsOf, now_ms};
 use super::error::QuestionError;
 use super::media::{MediaAccess, visible};
 use super::page::Place;
@@ -63,6 +63,8 @@ pub struct MediaPage {
     pub items: Vec<MediaItem>,
     /// Where the next page begins; `None` at the end.
     pub next: Option<String>,
+    /// From which versions.
+    pub as_of: AsOf,
 }
 
 /// What a list is about.
@@ -169,6 +171,7 @@ pub async fn list(
     Ok(MediaPage {
         items: items.collect(),
         next,
+        as_of: archive.as_of_now(),
     })
 }
 

@@ -21,6 +21,7 @@ pub mod portrait;
 pub mod portrait_parts;
 pub mod ranking;
 pub mod reports;
+pub mod saved_searches;
 pub mod search;
 pub mod sql;
 pub mod timeouts;

@@ -31,6 +31,9 @@ const ROWS_MAX: usize = 1_000_000;
 /// The same over HTTP, where the whole answer is held as JSON and others wait for their share of
 /// memory: a year by day of 270 employees fits.
 pub const HTTP_ROWS_MAX: usize = 100_000;
+/// Days of a period over HTTP: two hundred years. Each month costs a little whether anything is in it
+/// or not, and thousands of years of them would keep a core for minutes.
+const HTTP_DAYS_MAX: i64 = 73_050;
 
 /// Told after each stretch of days: how many of all are done.
 pub type Progress = Arc<dyn Fn(usize, usize) + Send + Sync>;
@@ -112,6 +115,12 @@ pub(super) async fn ask(
         (Kind::Groups, None, None) => window(&settings, settings.zone.day_of(now_ms())),
         (_, from, to) => archive.period(from.as_deref(), to.as_deref(), &facts)?,
     };
+    if params.rows_max.is_some() && period.n_days() > HTTP_DAYS_MAX {
+        return Err(QuestionError::Parameter(format!(
+            "the period has {} days; at most {HTTP_DAYS_MAX} are allowed",
+            period.n_days()
+        )));
+    }
     let rows_max = params.rows_max.unwrap_or(ROWS_MAX);
     slices_fit(&period, by, rows_max)?;
     Ok(Asked {

@@ -54,6 +54,8 @@ pub struct MessagePage {
     /// Where the page before ends, for a conversation that is read from its middle; `None` at its
     /// beginning.
     pub previous: Option<String>,
+    /// Whether hits tell where the literals stand in them.
+    pub is_highlighted: bool,
     /// From which versions.
     pub as_of: AsOf,
 }
@@ -182,6 +184,7 @@ pub(super) async fn ask_with_place(
             total: 0,
             next: None,
             previous: None,
+            is_highlighted,
             as_of: archive.as_of_period(scope, 0, &directory, period).await,
         };
         return Ok((page, None));
@@ -206,6 +209,7 @@ pub(super) async fn ask_with_place(
         total: found.n_total,
         next,
         previous: None,
+        is_highlighted,
         as_of,
     };
     Ok((page, first))
