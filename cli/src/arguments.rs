@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::{Format, Language};
 
+mod export;
 mod search;
 
+pub use export::{ExportCommand, ExportOut};
 pub use search::{
     ConversationArguments, ConversationsArguments, Filters, KfCommand, SearchArguments,
 };
@@ -91,6 +94,10 @@ pub enum Command {
     /// Fetch, list and read the files that messages carry (媒体文件).
     #[command(subcommand)]
     Media(MediaCommand),
+    /// Write what a search finds, a conversation, or files of messages into one file (导出), with no
+    /// bound on its length.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Answer over HTTP.
     Serve(ServeArguments),
     /// Pull and answer over HTTP in one process.
@@ -239,8 +246,16 @@ pub struct Out {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The language of headings.
-    #[arg(long, value_enum, env = "HUICUN_LANGUAGE", default_value = "zh")]
+    #[arg(long, value_parser = language(), env = "HUICUN_LANGUAGE", default_value = "zh")]
     pub language: Language,
+}
+
+/// Reads the name of a language.
+fn language() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(["zh", "en"]).map(|name| match name.as_str() {
+        "en" => Language::En,
+        _ => Language::Zh,
+    })
 }
 
 /// Days, both included.

@@ -42,6 +42,7 @@ fn asked(command: &Command) -> Option<(Function, &'static str)> {
         Command::Search(_) => (Function::MessagesSearch, "search"),
         Command::Conversations(_) => (Function::MessagesSearch, "conversations"),
         Command::Conversation(_) => (Function::MessagesRead, "conversation"),
+        Command::Export(_) => (Function::Exports, "export"),
         Command::Kf(_) => (Function::MessagesRead, "kf"),
         Command::Contacts(_) => (Function::FiguresRead, "contacts"),
         Command::Portrait(_) => (Function::FiguresRead, "portrait"),

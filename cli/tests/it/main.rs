@@ -12,6 +12,7 @@ mod callers;
 mod churn;
 mod docs;
 mod explain;
+mod exports;
 mod faults;
 mod formats;
 mod golden;

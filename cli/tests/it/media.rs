@@ -15,7 +15,7 @@ use crate::support::{Client, Installation, wait_until};
 /// Long ago: WeCom's five days are over, so that what fails is given up soon.
 const AT: i64 = 1_727_712_000_000;
 /// One lane: the simulator's counters, by which faults come once, are not made for two processes.
-const QUICK: &str =
+pub const QUICK: &str =
     "[media]\nretry_wait_ms = 1\nattempts_max = 3\ndisk_free_bytes_min = 0\nparallel = 1\n";
 const CHUNK: usize = 524_288;
 
@@ -31,13 +31,13 @@ fn md5_hex(bytes: &[u8]) -> String {
 }
 
 /// A tape in the making.
-struct Studio {
+pub struct Studio {
     writer: TapeWriter,
     n_messages: u64,
 }
 
 impl Studio {
-    fn new(run: &Installation) -> Self {
+    pub fn new(run: &Installation) -> Self {
         let options = TapeOptions {
             corpid: "wwtape".into(),
             secret: "tape-secret".into(),
@@ -52,7 +52,7 @@ impl Studio {
     }
 
     /// A message between an employee and a customer; its id is `m` and its number.
-    fn says(&mut self, from: &str, to: &str, body: Value) -> u64 {
+    pub fn says(&mut self, from: &str, to: &str, body: Value) -> u64 {
         self.n_messages += 1;
         let seq = self.n_messages;
         let mut message = json!({
@@ -69,23 +69,23 @@ impl Studio {
     }
 
     /// A message with a file that is as it says.
-    fn file(&mut self, id: &str, content: &[u8]) -> u64 {
+    pub fn file(&mut self, id: &str, content: &[u8]) -> u64 {
         self.has(id, content);
         let file = json!({"sdkfileid": id, "filename": format!("{id}.bin"), "fileext": "bin",
             "filesize": content.len(), "md5sum": md5_hex(content)});
         self.says("zhang", "wmanna", json!({"msgtype": "file", "file": file}))
     }
 
-    fn has(&mut self, id: &str, content: &[u8]) {
+    pub fn has(&mut self, id: &str, content: &[u8]) {
         self.writer.add_media(id, content).unwrap();
     }
 
-    fn done(self) {
+    pub fn done(self) {
         self.writer.finish().unwrap();
     }
 }
 
-fn faults(run: &Installation, rules: Value) {
+pub fn faults(run: &Installation, rules: Value) {
     let text = json!({"persist_counters": true, "rules": rules}).to_string();
     std::fs::write(run.tape().join("faults.json"), text).unwrap();
 }

@@ -14,7 +14,7 @@ pub const OPEN_PATHS: [&str; 4] = [
 ];
 
 /// Method, path as the router has it, function.
-pub const ROUTES: [(Method, &str, Function); 32] = [
+pub const ROUTES: [(Method, &str, Function); 37] = [
     (Method::GET, "/v1/search", Function::MessagesSearch),
     (Method::GET, "/v1/search/counts", Function::MessagesSearch),
     (Method::GET, "/v1/conversations", Function::MessagesSearch),
@@ -31,6 +31,11 @@ pub const ROUTES: [(Method, &str, Function); 32] = [
     ),
     (Method::GET, "/v1/media", Function::MediaRead),
     (Method::GET, "/v1/media/{msgid}", Function::MediaRead),
+    (Method::GET, "/v1/exports", Function::Exports),
+    (Method::POST, "/v1/exports", Function::Exports),
+    (Method::GET, "/v1/exports/{id}", Function::Exports),
+    (Method::POST, "/v1/exports/{id}/cancel", Function::Exports),
+    (Method::GET, "/v1/exports/{id}/file", Function::Exports),
     (Method::GET, "/v1/dialogues", Function::FiguresRead),
     (Method::GET, "/v1/timeouts", Function::FiguresRead),
     (Method::GET, "/v1/contacts", Function::FiguresRead),

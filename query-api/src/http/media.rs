@@ -142,7 +142,7 @@ fn asked(range: Option<&str>, size: u64) -> Asked {
     }
 }
 
-async fn answer(file: &MediaFile, asking: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn answer(file: &MediaFile, asking: &HeaderMap) -> Result<Response, Problem> {
     let text = |name: HeaderName| asking.get(name).and_then(|value| value.to_str().ok());
     let tag = format!("\"{}\"", file.tag);
     let mut headers = HeaderMap::new();

@@ -5,6 +5,8 @@ pub mod audit;
 pub mod auth;
 pub mod callback;
 mod described;
+pub mod export_worker;
+pub mod exports;
 pub mod exposition;
 pub mod functions;
 pub mod health;

@@ -29,7 +29,8 @@ use super::described::with_metrics;
 use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
 use super::{
-    audit, auth, callback, health, kf, media, metrics, people, reports, routes, search, tokens,
+    audit, auth, callback, exports, health, kf, media, metrics, people, reports, routes, search,
+    tokens,
 };
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;
@@ -61,6 +62,8 @@ pub struct Api {
     pub pulls: Vec<Watched>,
     /// Who listens to WeCom's callbacks.
     pub callbacks: Vec<Callback>,
+    /// Wakes whoever makes exports.
+    pub exports: tokio::sync::Notify,
     /// Whether nobody is to pull into this archive: a copy for reading.
     pub is_pull_unexpected: bool,
     /// The background work of this process, if it does any.
@@ -118,6 +121,10 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(callback::wecom_check, callback::wecom_note))
         .routes(routes!(media::list_media))
         .routes(routes!(media::get_media))
+        .routes(routes!(exports::list_exports, exports::create_export))
+        .routes(routes!(exports::get_export))
+        .routes(routes!(exports::cancel_export))
+        .routes(routes!(exports::get_export_file))
         .routes(routes!(kf::kf_sessions))
         .routes(routes!(kf::kf_session_messages))
         .routes(routes!(health::healthz))
