@@ -569,6 +569,8 @@ pub enum MediaCommand {
     List {
         #[command(flatten)]
         filter: MediaFilter,
+        #[command(flatten)]
+        messages: MediaMessages,
         /// At most this many; 0 is all.
         #[arg(long, default_value_t = 100)]
         limit: usize,
@@ -609,6 +611,22 @@ pub enum MediaCommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+/// Of which messages; the newest come first then.
+#[derive(Args, Clone)]
+pub struct MediaMessages {
+    #[command(flatten)]
+    pub days: Days,
+    /// Of messages of this WeCom type, such as voice (repeatable).
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// In conversations of this kind (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// Sent by this person, by id or name (repeatable).
+    #[arg(long, value_name = "WHO")]
+    pub sender: Vec<String>,
 }
 
 /// Which files.

@@ -129,7 +129,7 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 32] = [
+const ROUTES: [(&str, &str); 37] = [
     ("GET", "/v1/kf/sessions"),
     ("GET", "/v1/kf/sessions/s1/messages"),
     ("GET", "/v1/search?q=x"),
@@ -157,6 +157,11 @@ const ROUTES: [(&str, &str); 32] = [
     ("PUT", "/v1/directory/employees"),
     ("GET", "/v1/media"),
     ("GET", "/v1/media/m1"),
+    ("GET", "/v1/exports"),
+    ("POST", "/v1/exports"),
+    ("GET", "/v1/exports/x"),
+    ("POST", "/v1/exports/x/cancel"),
+    ("GET", "/v1/exports/x/file"),
     ("GET", "/v1/tokens"),
     ("GET", "/v1/audit"),
     ("POST", "/v1/tokens"),
@@ -833,6 +838,8 @@ fn the_description_names_every_route() {
         ("PUT", "/v1/directory/{table}"),
         ("GET", "/v1/media"),
         ("GET", "/v1/media/{msgid}"),
+        ("POST", "/v1/exports"),
+        ("GET", "/v1/exports/{id}/file"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),

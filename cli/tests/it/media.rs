@@ -614,6 +614,45 @@ fn a_file_is_handed_out_safely_and_in_ranges() {
     assert_eq!(client.all("/v1/media?limit=2").len(), 5);
 }
 
+#[test]
+fn files_are_listed_by_day_type_kind_and_sender() {
+    let run = company();
+    let token = run.token("all");
+    let server = run.serve("serve");
+    let client = server.client(&token);
+    let ids = |filter: &str| -> Vec<String> {
+        let rows = client.all(&format!("/v1/media?limit=2&{filter}"));
+        let ids = rows.iter().map(|row| row["msgid"].as_str().unwrap());
+        ids.map(String::from).collect()
+    };
+    assert_eq!(ids("type=voice"), ["m3"]);
+    assert_eq!(ids("type=voice&type=file"), ["m5", "m4", "m3", "m2", "m1"]);
+    assert_eq!(ids("sender=wmbert"), ["m2"]);
+    assert_eq!(ids("sender=wmbert&sender=wmanna&type=voice"), ["m3"]);
+    assert_eq!(ids("sender=zhang"), [""; 0]);
+    assert_eq!(ids("kind=single_external&status=lost"), ["m4"]);
+    assert_eq!(ids("kind=group_external"), [""; 0]);
+    assert_eq!(ids("from=2024-10-01&to=2024-10-01").len(), 5);
+    assert_eq!(ids("to=2024-09-30"), [""; 0]);
+    let row = client.get("/v1/media?sender=wmbert").ok().items().remove(0);
+    assert_eq!(row["conversation"], "li|wmbert");
+    assert_eq!(
+        (&row["from"], &row["kind"]),
+        (&json!("wmbert"), &json!("single_external"))
+    );
+    let both = client.get("/v1/media?msgid=m1&type=file");
+    assert_eq!(both.problem(), (400, "parameter".into()));
+    let arguments = ["media", "list", "--sender", "wmbert", "--format", "csv"];
+    let csv = run.run(&arguments).ok().stdout;
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with(",conversation,kind,from")
+    );
+}
+
 /// Everything that a caller can see of an answer.
 fn seen(client: &Client, path: &str) -> (u16, String) {
     let answer = client.get(path);
@@ -653,7 +692,17 @@ fn a_file_is_as_visible_as_its_message() {
                 .is_empty()
         );
     }
-    assert_eq!(zhang.get("/v1/media").problem(), (403, "forbidden".into()));
+    // The list is of the messages that he sees, page by page.
+    let ids = |rows: Vec<Value>| -> Vec<String> {
+        let ids = rows.iter().map(|row| row["msgid"].as_str().unwrap());
+        ids.map(String::from).collect()
+    };
+    for limit in [1, 2, 100] {
+        let path = format!("/v1/media?limit={limit}");
+        assert_eq!(ids(zhang.all(&path)), ["m5", "m4", "m3", "m1"], "{limit}");
+        assert_eq!(ids(li.all(&path)), ["m2"]);
+        assert!(nobody.all(&path).is_empty());
+    }
     assert_eq!(zhang.get("/v1/media?msgid=m1").items().len(), 1);
     assert_eq!(server.client("").get("/v1/media/m1").status, 401);
 }

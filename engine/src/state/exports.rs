@@ -230,13 +230,14 @@ impl State {
         })
     }
 
-    /// Puts a running job back, to be begun again later.
+    /// Puts a running job back, to be begun again later; that it was begun does not count.
     ///
     /// # Errors
     /// The state cannot be changed.
     pub fn put_back_export(&self, id: &str) -> Result<bool, StateError> {
         self.step(
-            "UPDATE exports SET state = 'queued', n_done = 0, n_total = NULL
+            "UPDATE exports SET state = 'queued', n_done = 0, n_total = NULL,
+                 n_attempts = n_attempts - 1
              WHERE id = ?1 AND state = 'running'",
             &[&id],
         )
@@ -466,6 +467,21 @@ mod tests {
         assert_eq!((again.id, again.n_attempts), (running, 2));
         let done = state.export(&done).unwrap().unwrap();
         assert_eq!((done.state.as_str(), done.made), ("done", Some(made())));
+    }
+
+    #[test]
+    fn a_job_that_is_put_back_was_not_begun() {
+        let (_dir, state) = state();
+        let id = queue(&state, &owner("a")).unwrap().id;
+        state.begin_export(NOW).unwrap();
+        state.export_progress(&id, 5, Some(9)).unwrap();
+        assert!(state.put_back_export(&id).unwrap());
+        let job = state.export(&id).unwrap().unwrap();
+        assert_eq!(
+            (job.state.as_str(), job.n_done, job.n_attempts),
+            ("queued", 0, 0)
+        );
+        assert!(!state.put_back_export(&id).unwrap());
     }
 
     #[test]

@@ -66,6 +66,21 @@ pub fn identity_of(owner: &Owner) -> Identity {
 }
 
 impl Asker {
+    /// Whether he may still ask at all: cheap enough to be looked up several times a second.
+    ///
+    /// # Errors
+    /// [`ExportError::CallerGone`].
+    pub fn check(&self) -> Result<(), ExportError> {
+        match self {
+            Self::Operator => Ok(()),
+            Self::Owner {
+                owner,
+                state,
+                doors,
+            } => grant_of(owner, state, doors).map(drop),
+        }
+    }
+
     /// Whose data he may see now with both functions.
     ///
     /// # Errors

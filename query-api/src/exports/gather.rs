@@ -11,6 +11,7 @@ use huicun_engine::jobs::texts::recalls_of;
 use huicun_engine::media::Listed;
 use huicun_engine::media::store::hex;
 use huicun_indexer::index::{Hit, Question};
+use huicun_semantics::time::Zone;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -29,6 +30,8 @@ pub(super) struct Batches<'a> {
     archive: &'a Archive,
     /// The one directory that all of them are seen with.
     pub(super) directory: Arc<Directory>,
+    /// The one zone that their times are told in: the rules may change meanwhile.
+    pub(super) zone: Zone,
     question: Question,
     as_of: u64,
     newer: Newer,
@@ -51,6 +54,7 @@ impl<'a> Batches<'a> {
         Ok(Self {
             archive,
             directory: archive.directory().await?,
+            zone: archive.zone(),
             question: Question {
                 limit: BATCH_ROWS,
                 after: None,
@@ -187,12 +191,12 @@ pub(super) fn message_columns() -> Vec<Column> {
 
 /// The hits with what else is known of them.
 pub(super) fn messages(
-    archive: &Archive,
+    zone: Zone,
     access: &MediaAccess,
     recalls: &Recalls,
     hits: Vec<Hit>,
 ) -> Result<Vec<Message>, ExportError> {
-    let (zone, catalogue) = (archive.zone(), access.catalogue()?);
+    let catalogue = access.catalogue()?;
     let mut made = Vec::with_capacity(hits.len());
     for hit in hits {
         let media = match &catalogue {

@@ -129,7 +129,7 @@ async fn of_messages(
         };
         let n_total = Some(batch.n_total);
         tell(n_done, n_total)?;
-        for message in messages(archive, errand.media, &recalls, batch.hits)? {
+        for message in messages(batches.zone, errand.media, &recalls, batch.hits)? {
             n_done += 1;
             count(&mut counts, plan, &message);
             sink.add(message, &directory, errand.media, &mut counts, &mut || {

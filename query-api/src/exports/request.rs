@@ -8,20 +8,10 @@ use huicun_engine::metrics::settings::Settings;
 use huicun_indexer::index::{Order, Question};
 use serde::{Deserialize, Serialize};
 
+use crate::queries::media_found::MEDIA_TYPES;
 use crate::queries::reports::ReportParams;
 use crate::queries::search::{SearchParams, question};
 use crate::queries::{Archive, QuestionError};
-
-/// Types of messages that carry a file of their own.
-const MEDIA_TYPES: [&str; 7] = [
-    "image",
-    "voice",
-    "video",
-    "emotion",
-    "file",
-    "mixed",
-    "chatrecord",
-];
 
 /// What is to be exported. The other fields are named as the flags and parameters of the question.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -104,14 +104,20 @@ fn tidy(state: &State, folder: &Path) -> Result<(), QuestionError> {
     };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let is_kept = name
-            .split_once('.')
-            .is_some_and(|(id, ending)| ending != "part" && kept.iter().any(|known| known == id));
+        let Some((id, ending)) = name.split_once('.').filter(|(id, _)| is_id(id)) else {
+            continue;
+        };
+        let is_kept = ending != "part" && kept.iter().any(|known| known == id);
         if !is_kept && let Err(error) = fs::remove_file(entry.path()) {
             tracing::warn!(%error, "the file of an export cannot be deleted");
         }
     }
     Ok(())
+}
+
+/// Whether a file can be of a job; what somebody else has put there stays.
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 async fn run(api: &Api, state: &Arc<State>, stop: &Stop, job: Export) -> Result<(), QuestionError> {
@@ -179,6 +185,7 @@ async fn attempt(
         if stop.is_stopped() {
             return Err(ExportError::Stopped);
         }
+        errand.asker.check()?;
         match state.export_progress(&job.id, n_done, n_total)? {
             true => Ok(()),
             false => Err(ExportError::Cancelled),

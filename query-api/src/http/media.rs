@@ -17,6 +17,7 @@ use super::params::Params;
 use super::problem::Problem;
 use super::server::Api;
 use crate::queries::media::{MediaFile, MediaParams, audio_of, media as ask_media};
+use crate::queries::media_found::MessageFilter;
 use crate::queries::media_list::{MediaItem, MediaListParams, list};
 
 /// Bytes read at once while a file is streamed.
@@ -33,11 +34,17 @@ pub struct MediaList {
     next: Option<String>,
 }
 
-/// Files of messages and what became of them. Without `msgid` it needs the scope `all`.
+/// Files of messages and what became of them. By time, type, kind or sender, and for callers who do
+/// not see everything, the newest first.
 #[utoipa::path(get, path = "/v1/media", tag = "media", params(
     ("msgid" = Option<String>, Query, description = "of this message"),
     ("source" = Option<String>, Query, description = "of this corp or import"),
     ("status" = Option<Vec<String>>, Query, description = "pending, fetching, stored, lost; repeatable"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("type" = Option<Vec<String>>, Query, description = "WeCom type of the message, such as voice; repeatable"),
+    ("kind" = Option<Vec<String>>, Query, description = "kind of the conversation; repeatable"),
+    ("sender" = Option<Vec<String>>, Query, description = "who sent it, by id or name; repeatable"),
     ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
     ("cursor" = Option<String>, Query, description = "`next` of the page before"),
 ), responses(
@@ -56,6 +63,13 @@ pub async fn list_media(
         status: params.list("status"),
         msgid: params.one("msgid")?,
         seq: None,
+        messages: MessageFilter {
+            from: params.one("from")?,
+            to: params.one("to")?,
+            types: params.list("type"),
+            kinds: params.list("kind"),
+            senders: params.list("sender"),
+        },
         limit: params.limit()?,
         cursor: params.one("cursor")?,
     };
