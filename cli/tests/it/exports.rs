@@ -684,3 +684,22 @@ fn the_command_line_makes_the_same_file_as_the_server() {
             .any(|r| r["method"] == "cli" && r["route"] == "export")
     );
 }
+
+#[test]
+fn an_export_of_several_batches_holds_every_message_once_and_in_order() {
+    const N: u64 = 20_003;
+    let run = Installation::new();
+    // Ten messages share each millisecond, across the edges of batches too.
+    let lines: String = (1..=N)
+        .map(|n| text_line(n, "wmanna", "zhang", AT + (n / 10) as i64, "您好"))
+        .collect();
+    import(&run, &lines);
+    let path = run.path("a.zip");
+    let path = path.to_str().unwrap();
+    run.run(&["export", "conversation", "wmanna|zhang", "-o", path])
+        .ok();
+    let (manifest, rows) = verified(&std::fs::read(path).unwrap());
+    assert_eq!(manifest["counts"]["rows"], N);
+    let seqs = rows.iter().map(|row| row["seq"].as_u64().unwrap());
+    assert!(seqs.eq(1..=N));
+}
