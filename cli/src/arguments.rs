@@ -3,12 +3,15 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::output::{Format, Language};
 
+mod export;
 mod search;
 
+pub use export::{ExportCommand, ExportOut};
 pub use search::{
     ConversationArguments, ConversationsArguments, Filters, KfCommand, SearchArguments,
     SearchesCommand,
@@ -95,6 +98,10 @@ pub enum Command {
     /// Fetch, list and read the files that messages carry (媒体文件).
     #[command(subcommand)]
     Media(MediaCommand),
+    /// Write what a search finds, a conversation, or files of messages into one file (导出), with no
+    /// bound on its length.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Answer over HTTP.
     Serve(ServeArguments),
     /// Pull and answer over HTTP in one process.
@@ -243,8 +250,16 @@ pub struct Out {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// The language of headings.
-    #[arg(long, value_enum, env = "HUICUN_LANGUAGE", default_value = "zh")]
+    #[arg(long, value_parser = language(), env = "HUICUN_LANGUAGE", default_value = "zh")]
     pub language: Language,
+}
+
+/// Reads the name of a language.
+fn language() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(["zh", "en"]).map(|name| match name.as_str() {
+        "en" => Language::En,
+        _ => Language::Zh,
+    })
 }
 
 /// Days, both included.
@@ -558,6 +573,8 @@ pub enum MediaCommand {
     List {
         #[command(flatten)]
         filter: MediaFilter,
+        #[command(flatten)]
+        messages: MediaMessages,
         /// At most this many; 0 is all.
         #[arg(long, default_value_t = 100)]
         limit: usize,
@@ -598,6 +615,22 @@ pub enum MediaCommand {
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
     },
+}
+
+/// Of which messages; the newest come first then.
+#[derive(Args, Clone)]
+pub struct MediaMessages {
+    #[command(flatten)]
+    pub days: Days,
+    /// Of messages of this WeCom type, such as voice (repeatable).
+    #[arg(long = "type", value_name = "TYPE")]
+    pub types: Vec<String>,
+    /// In conversations of this kind (repeatable).
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
+    /// Sent by this person, by id or name (repeatable).
+    #[arg(long, value_name = "WHO")]
+    pub sender: Vec<String>,
 }
 
 /// Which files.

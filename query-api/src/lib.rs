@@ -2,5 +2,7 @@
 //! `http` (axum). No clap, no business rules.
 
 pub mod answer;
+pub mod exports;
+pub mod formats;
 pub mod http;
 pub mod queries;

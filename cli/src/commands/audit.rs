@@ -46,6 +46,7 @@ fn asked(command: &Command) -> Option<(Function, &'static str)> {
         }
         Command::Conversations(_) => (Function::MessagesSearch, "conversations"),
         Command::Conversation(_) => (Function::MessagesRead, "conversation"),
+        Command::Export(_) => (Function::Exports, "export"),
         Command::Kf(_) => (Function::MessagesRead, "kf"),
         Command::Contacts(_) => (Function::FiguresRead, "contacts"),
         Command::Portrait(_) => (Function::FiguresRead, "portrait"),

@@ -19,6 +19,7 @@ use huicun_indexer::ingest::status::Watched;
 use huicun_query_api::answer::{Column, ColumnKind, Table};
 use huicun_query_api::queries::Archive;
 use huicun_query_api::queries::media::{MediaAccess, MediaParams, audio_of, media as ask_media};
+use huicun_query_api::queries::media_found::MessageFilter;
 use huicun_query_api::queries::media_list::{
     MediaListParams, list as ask_list, status as ask_status,
 };
@@ -46,12 +47,24 @@ pub async fn media(data: &Path, config: &Path, what: MediaCommand) -> Result<(),
             let table = ask_status(&Scope::local_operator(), &archive, &access)?;
             Ok(output::write(&table, &about("媒体文件", "Media"), &target)?)
         }
-        MediaCommand::List { filter, limit, out } => {
+        MediaCommand::List {
+            filter,
+            messages,
+            limit,
+            out,
+        } => {
             let target = target(&out)?;
             let archive = open_archive(data).await?;
             let access = access(archive.home(), config)?;
             let params = MediaListParams {
                 limit,
+                messages: MessageFilter {
+                    from: messages.days.from,
+                    to: messages.days.to,
+                    types: messages.types,
+                    kinds: messages.kind,
+                    senders: messages.sender,
+                },
                 ..params_of(&filter)
             };
             let page = ask_list(&Scope::local_operator(), &archive, &access, &params).await?;
@@ -122,6 +135,7 @@ fn params_of(filter: &MediaFilter) -> MediaListParams {
         status: filter.status.clone(),
         msgid: filter.msgid.clone(),
         seq: filter.seq,
+        messages: MessageFilter::default(),
         limit: 0,
         cursor: None,
     }

@@ -5,6 +5,7 @@ mod audit;
 mod behaviours;
 mod demo;
 mod doctor;
+mod export;
 mod import;
 mod keep;
 mod keys;
@@ -60,6 +61,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Ledger(options) => ask::ledger(data, options).await,
         Command::Doctor(options) => doctor::doctor(data, config, &options).await,
         Command::Media(what) => media::media(data, config, what).await,
+        Command::Export(what) => export::export(data, config, what).await,
         Command::Serve(options) => serve::serve(data, config, &options).await,
         Command::Run(options) => serve::run(data, config, &options).await,
         Command::Verify(options) => keep::verify(data, &options).await,

@@ -14,6 +14,7 @@ use huicun_indexer::ingest::pull::{Stop, Until};
 use huicun_indexer::ingest::sink::Sink;
 use huicun_indexer::ingest::status::Watched;
 use huicun_indexer::maintenance::{MaintenanceStatus, keep_in_order};
+use huicun_query_api::http::export_worker::make_exports;
 use huicun_query_api::http::jwt::JwtDoor;
 use huicun_query_api::http::{Api, Listening, listen};
 use huicun_query_api::queries::Archive;
@@ -163,6 +164,7 @@ impl Door {
             session_token: self.one_time.as_deref().map(tokens::hash),
             pulls,
             callbacks,
+            exports: tokio::sync::Notify::new(),
             is_pull_unexpected,
             maintenance,
         });
@@ -171,6 +173,7 @@ impl Door {
         if let Some(keys) = api.jwt.as_ref().map(JwtDoor::keys) {
             tokio::spawn(async move { keys.follow().await });
         }
+        tokio::spawn(make_exports(Arc::clone(&api), stop.clone()));
         if is_alone {
             tokio::spawn(keep_up(Arc::clone(&api), stop.clone()));
         }

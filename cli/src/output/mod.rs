@@ -12,20 +12,17 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use huicun_query_api::answer::{Column, Table};
+use huicun_query_api::answer::Table;
 use serde_json::Value;
 
-mod cell;
-mod csv;
 mod destination;
-mod json;
-mod parquet;
 mod parts;
-#[cfg(test)]
-mod sample;
 mod table;
-mod xlsx;
 
+#[cfg(test)]
+use huicun_query_api::formats::testing as sample;
+pub use huicun_query_api::formats::{About, Fault, Language};
+use huicun_query_api::formats::{Reader, csv, json, parquet, xlsx};
 pub use parts::{Part, write_parts};
 pub use table::dressed;
 
@@ -79,52 +76,6 @@ impl fmt::Display for Format {
     }
 }
 
-/// The language of headings; values are never translated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Language {
-    /// Chinese.
-    #[default]
-    Zh,
-    /// English.
-    En,
-}
-
-impl Language {
-    /// The Chinese or the English text.
-    pub fn pick<'a>(self, zh: &'a str, en: &'a str) -> &'a str {
-        match self {
-            Self::Zh => zh,
-            Self::En => en,
-        }
-    }
-
-    fn heading(self, column: &Column) -> &str {
-        self.pick(&column.zh, &column.en)
-    }
-
-    /// What stands between the items of a list that a person reads.
-    fn list_separator(self) -> &'static str {
-        self.pick("、", ", ")
-    }
-}
-
-/// What an answer is about, for formats that have room to say it (the workbook's second sheet).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct About {
-    /// The Chinese title.
-    pub title_zh: String,
-    /// The English title.
-    pub title_en: String,
-    /// Labels and values: period, as of, coverage.
-    pub notes: Vec<(String, String)>,
-    /// Headings and what they count.
-    pub definitions: Vec<(String, String)>,
-    /// Rows below the others, in formats for people: all rows as one.
-    pub totals: Vec<Vec<Value>>,
-    /// How deep each row stands in a tree, in formats for people; empty where rows are no tree.
-    pub levels: Vec<u8>,
-}
-
 /// Where an answer goes and how it is dressed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
@@ -166,74 +117,12 @@ impl OutputError {
     }
 }
 
-/// What went wrong while writing. None of these goes away by trying again, but for a full disk.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// The file system or the pipe refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// More rows than a spreadsheet can hold.
-    #[error(
-        "an xlsx sheet holds {n_rows_max} rows, the answer has {n_rows}: use `csv` or `parquet`"
-    )]
-    TooManyRows {
-        /// What the answer has.
-        n_rows: usize,
-        /// What a sheet holds beside the header.
-        n_rows_max: usize,
-    },
-    /// More columns than a spreadsheet can hold.
-    #[error(
-        "an xlsx sheet holds {n_columns_max} columns, the answer has {n_columns}: use `csv` or `parquet`"
-    )]
-    TooManyColumns {
-        /// What the answer has.
-        n_columns: usize,
-        /// What a sheet holds.
-        n_columns_max: usize,
-    },
-    /// A value that is not what its column promises; the value itself is never shown.
-    #[error("row {row}, column `{key}`: expected {expected}, found {found}")]
-    Mismatch {
-        /// The row, counted from 1.
-        row: usize,
-        /// The column's key.
-        key: String,
-        /// What the column holds.
-        expected: &'static str,
-        /// What was there.
-        found: &'static str,
-    },
-    /// The workbook could not be made.
-    #[error("cannot make the workbook")]
-    Xlsx(#[from] rust_xlsxwriter::XlsxError),
-    /// The columns could not be built.
-    #[error("cannot build the columns")]
-    Arrow(#[from] arrow::error::ArrowError),
-    /// The Parquet file could not be encoded.
-    #[error("cannot encode parquet")]
-    Parquet(#[from] ::parquet::errors::ParquetError),
-}
-
 /// Writes a text to stdout as it is. Whoever stops reading has read enough.
 pub fn text(text: &str) -> io::Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
     }
-}
-
-impl Fault {
-    fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
-    }
-}
-
-/// Who reads the bytes: a terminal obeys escape sequences, a program wants every byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reader {
-    Terminal,
-    Program,
 }
 
 /// Writes an answer in the format and to the place that `target` names. A reader that closes
@@ -294,6 +183,21 @@ pub fn copy(input: &mut impl io::Read, file: &Path) -> Result<(), OutputError> {
         Err(source) => Err(OutputError::Write { place, source }),
         Ok(()) => Ok(()),
     }
+}
+
+/// Fills a file that takes its place only when that has gone well.
+///
+/// # Errors
+/// `Write` leaves an existing file as it was.
+pub fn fill(
+    file: &Path,
+    fill: impl FnOnce(&mut File) -> Result<(), Fault>,
+) -> Result<(), OutputError> {
+    let place = || format!("`{}`", file.display());
+    destination::replace(file, fill).map_err(|source| OutputError::Write {
+        place: place(),
+        source,
+    })
 }
 
 /// The wrong-usage checks of [`write`], to be made before a long question is asked.

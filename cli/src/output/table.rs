@@ -13,7 +13,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::Language;
-use super::cell::{hours, plain, visible};
+use huicun_query_api::formats::cell::{hours, plain, visible};
 
 /// The widest a cell gets, in terminal columns: long ids of a group's members fit, a long
 /// message does not push its neighbours off the screen.

@@ -129,7 +129,7 @@ fn a_server_goes_on_when_another_process_derives_everything_anew() {
     assert!(!after.as_array().unwrap().is_empty());
 }
 
-const ROUTES: [(&str, &str); 45] = [
+const ROUTES: [(&str, &str); 50] = [
     ("GET", "/v1/searches"),
     ("POST", "/v1/searches"),
     ("GET", "/v1/searches/1"),
@@ -170,6 +170,11 @@ const ROUTES: [(&str, &str); 45] = [
     ("PUT", "/v1/directory/employees"),
     ("GET", "/v1/media"),
     ("GET", "/v1/media/m1"),
+    ("GET", "/v1/exports"),
+    ("POST", "/v1/exports"),
+    ("GET", "/v1/exports/x"),
+    ("POST", "/v1/exports/x/cancel"),
+    ("GET", "/v1/exports/x/file"),
     ("GET", "/v1/tokens"),
     ("GET", "/v1/audit"),
     ("POST", "/v1/tokens"),
@@ -853,6 +858,8 @@ fn the_description_names_every_route() {
         ("PUT", "/v1/directory/{table}"),
         ("GET", "/v1/media"),
         ("GET", "/v1/media/{msgid}"),
+        ("POST", "/v1/exports"),
+        ("GET", "/v1/exports/{id}/file"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),

@@ -14,6 +14,7 @@ mod churn;
 mod docs;
 mod examples;
 mod explain;
+mod exports;
 mod faults;
 mod formats;
 mod golden;

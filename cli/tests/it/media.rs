@@ -15,7 +15,7 @@ use crate::support::{Client, Installation, wait_until};
 /// Long ago: WeCom's five days are over, so that what fails is given up soon.
 const AT: i64 = 1_727_712_000_000;
 /// One lane: the simulator's counters, by which faults come once, are not made for two processes.
-const QUICK: &str =
+pub const QUICK: &str =
     "[media]\nretry_wait_ms = 1\nattempts_max = 3\ndisk_free_bytes_min = 0\nparallel = 1\n";
 const CHUNK: usize = 524_288;
 
@@ -31,13 +31,13 @@ fn md5_hex(bytes: &[u8]) -> String {
 }
 
 /// A tape in the making.
-struct Studio {
+pub struct Studio {
     writer: TapeWriter,
     n_messages: u64,
 }
 
 impl Studio {
-    fn new(run: &Installation) -> Self {
+    pub fn new(run: &Installation) -> Self {
         let options = TapeOptions {
             corpid: "wwtape".into(),
             secret: "tape-secret".into(),
@@ -52,7 +52,7 @@ impl Studio {
     }
 
     /// A message between an employee and a customer; its id is `m` and its number.
-    fn says(&mut self, from: &str, to: &str, body: Value) -> u64 {
+    pub fn says(&mut self, from: &str, to: &str, body: Value) -> u64 {
         self.n_messages += 1;
         let seq = self.n_messages;
         let mut message = json!({
@@ -69,23 +69,23 @@ impl Studio {
     }
 
     /// A message with a file that is as it says.
-    fn file(&mut self, id: &str, content: &[u8]) -> u64 {
+    pub fn file(&mut self, id: &str, content: &[u8]) -> u64 {
         self.has(id, content);
         let file = json!({"sdkfileid": id, "filename": format!("{id}.bin"), "fileext": "bin",
             "filesize": content.len(), "md5sum": md5_hex(content)});
         self.says("zhang", "wmanna", json!({"msgtype": "file", "file": file}))
     }
 
-    fn has(&mut self, id: &str, content: &[u8]) {
+    pub fn has(&mut self, id: &str, content: &[u8]) {
         self.writer.add_media(id, content).unwrap();
     }
 
-    fn done(self) {
+    pub fn done(self) {
         self.writer.finish().unwrap();
     }
 }
 
-fn faults(run: &Installation, rules: Value) {
+pub fn faults(run: &Installation, rules: Value) {
     let text = json!({"persist_counters": true, "rules": rules}).to_string();
     std::fs::write(run.tape().join("faults.json"), text).unwrap();
 }
@@ -614,6 +614,45 @@ fn a_file_is_handed_out_safely_and_in_ranges() {
     assert_eq!(client.all("/v1/media?limit=2").len(), 5);
 }
 
+#[test]
+fn files_are_listed_by_day_type_kind_and_sender() {
+    let run = company();
+    let token = run.token("all");
+    let server = run.serve("serve");
+    let client = server.client(&token);
+    let ids = |filter: &str| -> Vec<String> {
+        let rows = client.all(&format!("/v1/media?limit=2&{filter}"));
+        let ids = rows.iter().map(|row| row["msgid"].as_str().unwrap());
+        ids.map(String::from).collect()
+    };
+    assert_eq!(ids("type=voice"), ["m3"]);
+    assert_eq!(ids("type=voice&type=file"), ["m5", "m4", "m3", "m2", "m1"]);
+    assert_eq!(ids("sender=wmbert"), ["m2"]);
+    assert_eq!(ids("sender=wmbert&sender=wmanna&type=voice"), ["m3"]);
+    assert_eq!(ids("sender=zhang"), [""; 0]);
+    assert_eq!(ids("kind=single_external&status=lost"), ["m4"]);
+    assert_eq!(ids("kind=group_external"), [""; 0]);
+    assert_eq!(ids("from=2024-10-01&to=2024-10-01").len(), 5);
+    assert_eq!(ids("to=2024-09-30"), [""; 0]);
+    let row = client.get("/v1/media?sender=wmbert").ok().items().remove(0);
+    assert_eq!(row["conversation"], "li|wmbert");
+    assert_eq!(
+        (&row["from"], &row["kind"]),
+        (&json!("wmbert"), &json!("single_external"))
+    );
+    let both = client.get("/v1/media?msgid=m1&type=file");
+    assert_eq!(both.problem(), (400, "parameter".into()));
+    let arguments = ["media", "list", "--sender", "wmbert", "--format", "csv"];
+    let csv = run.run(&arguments).ok().stdout;
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(
+        csv.lines()
+            .next()
+            .unwrap()
+            .ends_with(",conversation,kind,from")
+    );
+}
+
 /// Everything that a caller can see of an answer.
 fn seen(client: &Client, path: &str) -> (u16, String) {
     let answer = client.get(path);
@@ -653,7 +692,17 @@ fn a_file_is_as_visible_as_its_message() {
                 .is_empty()
         );
     }
-    assert_eq!(zhang.get("/v1/media").problem(), (403, "forbidden".into()));
+    // The list is of the messages that he sees, page by page.
+    let ids = |rows: Vec<Value>| -> Vec<String> {
+        let ids = rows.iter().map(|row| row["msgid"].as_str().unwrap());
+        ids.map(String::from).collect()
+    };
+    for limit in [1, 2, 100] {
+        let path = format!("/v1/media?limit={limit}");
+        assert_eq!(ids(zhang.all(&path)), ["m5", "m4", "m3", "m1"], "{limit}");
+        assert_eq!(ids(li.all(&path)), ["m2"]);
+        assert!(nobody.all(&path).is_empty());
+    }
     assert_eq!(zhang.get("/v1/media?msgid=m1").items().len(), 1);
     assert_eq!(server.client("").get("/v1/media/m1").status, 401);
 }

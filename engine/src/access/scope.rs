@@ -48,6 +48,18 @@ impl Scope {
         }
     }
 
+    /// What both see: a caller who needs two functions for one thing.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        match (&self.visible, &other.visible) {
+            (_, Visible::All) => self,
+            (Visible::All, _) => other.clone(),
+            (Visible::Employees(a), Visible::Employees(b)) => {
+                Self::of_employees(a.intersection(b).cloned().collect())
+            }
+        }
+    }
+
     /// Whether everything is visible.
     pub fn is_all(&self) -> bool {
         matches!(self.visible, Visible::All)

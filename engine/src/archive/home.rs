@@ -311,6 +311,19 @@ impl Home {
         self.root.join("media")
     }
 
+    /// The folder of finished exports.
+    pub fn exports(&self) -> PathBuf {
+        self.root.join("exports")
+    }
+
+    /// Takes the lock of the one process that makes exports.
+    ///
+    /// # Errors
+    /// [`HomeError::Locked`] at once when another process holds it.
+    pub fn lock_exports(&self, who: &str) -> Result<Lock, HomeError> {
+        self.lock("exports.lock", who)
+    }
+
     /// Takes the lock of the one process that fetches media.
     ///
     /// # Errors

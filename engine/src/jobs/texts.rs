@@ -111,6 +111,43 @@ pub async fn texts_of_room(
     Ok(())
 }
 
+/// A message that takes another one back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recall {
+    /// Its source.
+    pub source: String,
+    /// Its id.
+    pub msgid: String,
+    /// The message that it takes back.
+    pub revokes: String,
+}
+
+/// The recalls (撤回) of a conversation.
+///
+/// # Errors
+/// A table that cannot be read.
+pub async fn recalls_of(home: &Home, conversation: &str) -> Result<Vec<Recall>, DeriveError> {
+    let frame = readable(home)
+        .await?
+        .filter(col("conversation_id").eq(lit(conversation)))?
+        .filter(col("revokes_msgid").is_not_null())?
+        .select_columns(&["source", "msgid", "revokes_msgid"])?;
+    let mut found = Vec::new();
+    let mut stream = frame.execute_stream().await?;
+    while let Some(batch) = stream.try_next().await? {
+        let (source, msgid) = (strings(&batch, "source")?, strings(&batch, "msgid")?);
+        let revokes = strings(&batch, "revokes_msgid")?;
+        let (source, msgid) = (source.as_string::<i32>(), msgid.as_string::<i32>());
+        let revokes = revokes.as_string::<i32>();
+        found.extend((0..batch.num_rows()).map(|row| Recall {
+            source: source.value(row).to_string(),
+            msgid: msgid.value(row).to_string(),
+            revokes: revokes.value(row).to_string(),
+        }));
+    }
+    Ok(found)
+}
+
 async fn readable(home: &Home) -> Result<DataFrame, DeriveError> {
     let ctx = tables::open(home).await?.session().await?;
     let messages = ctx.table("messages").await?;

@@ -1,10 +1,11 @@
 //! What people change by hand, and when WeCom last answered, in SQLite: API tokens, the versions of
-//! the rules, saved searches, the record of pulls.
+//! the rules, saved searches, the record of pulls, export jobs.
 //!
 //! WAL with `synchronous=FULL` (with NORMAL a power cut lost acknowledged transactions, measured).
 //! One connection a process; every change is one transaction.
 
 pub mod behaviours;
+pub mod exports;
 pub mod lost_media;
 pub mod pulls;
 pub mod rule_versions;
@@ -122,6 +123,37 @@ ALTER TABLE tokens ADD COLUMN employee TEXT;",
     updated_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX saved_searches_of ON saved_searches (owner);",
+    "CREATE TABLE exports (
+    id TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    caller_kind TEXT NOT NULL,
+    caller_id TEXT NOT NULL,
+    caller_name TEXT NOT NULL,
+    employee TEXT,
+    roles TEXT,
+    what TEXT NOT NULL,
+    format TEXT NOT NULL,
+    request TEXT NOT NULL,
+    messages_version INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    n_done INTEGER NOT NULL,
+    n_total INTEGER,
+    reason TEXT,
+    detail TEXT,
+    created_at INTEGER NOT NULL,
+    started_at INTEGER,
+    finished_at INTEGER,
+    expires_at INTEGER,
+    n_attempts INTEGER NOT NULL,
+    file_name TEXT NOT NULL,
+    bytes INTEGER,
+    sha256 TEXT,
+    n_rows INTEGER,
+    as_of TEXT,
+    employees TEXT
+) STRICT;
+CREATE INDEX exports_of ON exports (owner, id);
+CREATE INDEX exports_open ON exports (state, id);",
 ];
 
 /// The open state.

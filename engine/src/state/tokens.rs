@@ -138,6 +138,18 @@ impl State {
         })
     }
 
+    /// The token of an id, if it is known, not expired and not revoked.
+    pub fn live_token(&self, id: &str, now_ms: i64) -> Result<Option<Token>, StateError> {
+        self.with(|db| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM tokens WHERE id = ?1 AND revoked_at IS NULL
+                   AND (expires_at IS NULL OR expires_at > ?2)"
+            );
+            let found = db.query_row(&sql, (id, now_ms), read).optional()?;
+            found.transpose()
+        })
+    }
+
     /// All tokens, oldest first.
     pub fn tokens(&self) -> Result<Vec<Token>, StateError> {
         self.with(|db| {

@@ -121,6 +121,23 @@ fn kept(function: Function, body: &[u8]) -> Option<String> {
     })
 }
 
+/// Which file an answer hands out, for the record: an extension of the response.
+#[derive(Debug, Clone)]
+pub(super) struct Handed {
+    /// Its rows.
+    pub(super) n_rows: u64,
+    /// Its SHA-256 in hex.
+    pub(super) sha256: String,
+    /// Its bytes.
+    pub(super) n_bytes: u64,
+}
+
+impl Handed {
+    pub(super) fn told(&self) -> String {
+        format!("sha256 {} of {} bytes", self.sha256, self.n_bytes)
+    }
+}
+
 /// Records a request that nobody waits for any more.
 struct Pending {
     asked: Option<Asked>,
@@ -174,14 +191,22 @@ pub(super) async fn recorded(
     if let Some(sent) = parts.extensions.remove::<RowsSent>() {
         return streamed(&api, pending, Response::from_parts(parts, body), sent).await;
     }
+    let handed = parts.extensions.get::<Handed>().cloned();
     let (mut told, body) = told(&parts.headers, parts.status, body).await?;
     let response = conditional.answer(Response::from_parts(parts, body), told.tag.take());
     if let Some(asked) = pending.asked.take() {
         let entry = Entry {
             status: Some(response.status().as_u16()),
             code: told.code,
-            n_rows: told.items.map(|items| items.len() as u64),
+            n_rows: match &handed {
+                Some(handed) => Some(handed.n_rows),
+                None => told.items.map(|items| items.len() as u64),
+            },
             ..asked.at(Phase::Answered)
+        };
+        let entry = Entry {
+            body: handed.map_or(entry.body, |handed| Some(handed.told())),
+            ..entry
         };
         api.audit.record(entry).await.map_err(unavailable)?;
     }

@@ -74,6 +74,17 @@ impl JwtDoor {
         })
     }
 
+    /// The roles that a JWT may have.
+    pub fn known_roles(&self) -> Vec<Role> {
+        let roles = self.settings.role.iter();
+        roles
+            .map(|role| Role {
+                functions: role.functions.clone(),
+                scope: role.scope.clone(),
+            })
+            .collect()
+    }
+
     /// The keys, to be followed in the background.
     pub fn keys(&self) -> Arc<KeyStore> {
         Arc::clone(&self.keys)

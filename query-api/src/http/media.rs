@@ -20,6 +20,7 @@ use super::server::Api;
 use crate::answer::Table;
 use crate::queries::archive::AsOf;
 use crate::queries::media::{MediaFile, MediaParams, audio_of, media as ask_media};
+use crate::queries::media_found::MessageFilter;
 use crate::queries::media_list::{MediaItem, MediaListParams, MediaPage, list};
 
 /// Bytes read at once while a file is streamed.
@@ -60,11 +61,17 @@ impl Rows for MediaPage {
     }
 }
 
-/// Files of messages and what became of them. Without `msgid` it needs the scope `all`.
+/// Files of messages and what became of them. By time, type, kind or sender, and for callers who do
+/// not see everything, the newest first.
 #[utoipa::path(get, path = "/v1/media", tag = "media", params(
     ("msgid" = Option<String>, Query, description = "of this message"),
     ("source" = Option<String>, Query, description = "of this corp or import"),
     ("status" = Option<Vec<String>>, Query, description = "pending, fetching, stored, lost; repeatable"),
+    ("from" = Option<String>, Query, description = "first day, YYYY-MM-DD"),
+    ("to" = Option<String>, Query, description = "last day, YYYY-MM-DD"),
+    ("type" = Option<Vec<String>>, Query, description = "WeCom type of the message, such as voice; repeatable"),
+    ("kind" = Option<Vec<String>>, Query, description = "kind of the conversation; repeatable"),
+    ("sender" = Option<Vec<String>>, Query, description = "who sent it, by id or name; repeatable"),
     ("limit" = Option<usize>, Query, description = "rows of the page, 1 to 1000; 100 if missing"),
     ("cursor" = Option<String>, Query, description = "`next` of the page before"),
 ), responses(
@@ -84,6 +91,13 @@ pub async fn list_media(
         source: params.one("source")?,
         status: params.list("status"),
         msgid: params.one("msgid")?,
+        messages: MessageFilter {
+            from: params.one("from")?,
+            to: params.one("to")?,
+            types: params.list("type"),
+            kinds: params.list("kind"),
+            senders: params.list("sender"),
+        },
         ..MediaListParams::default()
     };
     params.end()?;
@@ -177,7 +191,7 @@ fn asked(range: Option<&str>, size: u64) -> Asked {
     }
 }
 
-async fn answer(file: &MediaFile, asking: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn answer(file: &MediaFile, asking: &HeaderMap) -> Result<Response, Problem> {
     let text = |name: HeaderName| asking.get(name).and_then(|value| value.to_str().ok());
     let tag = format!("\"{}\"", file.tag);
     let mut headers = HeaderMap::new();

@@ -9,6 +9,8 @@ mod connections;
 mod described;
 mod docs_page;
 mod encode;
+pub mod export_worker;
+pub mod exports;
 pub mod exposition;
 mod format;
 pub mod functions;

@@ -79,7 +79,7 @@ impl Params {
     }
 
     /// The page's size.
-    fn limit(&mut self, format: Format) -> Result<usize, Problem> {
+    pub(super) fn limit(&mut self, format: Format) -> Result<usize, Problem> {
         let Some(text) = self.one("limit")? else {
             return Ok(PAGE_ROWS);
         };

@@ -32,7 +32,7 @@ use super::described::{completed, with_metrics};
 use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
 use super::{
-    audit, auth, caching, callback, connections, docs_page, health, kf, media, metrics, people,
+    audit, auth, caching, callback, connections, docs_page, exports, health, kf, media, metrics, people,
     reports, reviews, routes, rules, search, searches, tokens,
 };
 use crate::queries::Archive;
@@ -65,6 +65,8 @@ pub struct Api {
     pub pulls: Vec<Watched>,
     /// Who listens to WeCom's callbacks.
     pub callbacks: Vec<Callback>,
+    /// Wakes whoever makes exports.
+    pub exports: tokio::sync::Notify,
     /// Whether nobody is to pull into this archive: a copy for reading.
     pub is_pull_unexpected: bool,
     /// The background work of this process, if it does any.
@@ -134,6 +136,10 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(callback::wecom_check, callback::wecom_note))
         .routes(routes!(media::list_media))
         .routes(routes!(media::get_media))
+        .routes(routes!(exports::list_exports, exports::create_export))
+        .routes(routes!(exports::get_export))
+        .routes(routes!(exports::cancel_export))
+        .routes(routes!(exports::get_export_file))
         .routes(routes!(kf::kf_sessions))
         .routes(routes!(kf::kf_session_messages))
         .routes(routes!(health::healthz))

@@ -4,9 +4,10 @@
 //! do not see everything learn only that there are holes of a kind.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use huicun_engine::access::Scope;
-use huicun_engine::archive::ledger::Why;
+use huicun_engine::archive::ledger::{Ledger, Why};
 use huicun_engine::directory::Directory;
 use huicun_engine::state::pulls::{Silence, WINDOW_MS};
 use serde::{Deserialize, Serialize};
@@ -56,8 +57,34 @@ impl Archive {
         directory: &Directory,
         period: (Option<i64>, Option<i64>),
     ) -> AsOf {
+        let ledger = self.ledger_lately().await;
+        self.stamped(scope, messages_version, directory, period, ledger)
+    }
+
+    /// As [`Archive::as_of_period`], by the ledger of now and not of a moment ago: what is kept for
+    /// long, and made again to be compared, is worth the wait.
+    pub async fn as_of_period_now(
+        &self,
+        scope: &Scope,
+        messages_version: u64,
+        directory: &Directory,
+        period: (Option<i64>, Option<i64>),
+    ) -> AsOf {
+        let ledger = self.ledger().await;
+        self.stamped(scope, messages_version, directory, period, ledger)
+    }
+
+    fn stamped(
+        &self,
+        scope: &Scope,
+        messages_version: u64,
+        directory: &Directory,
+        period: (Option<i64>, Option<i64>),
+        ledger: Result<Arc<Ledger>, QuestionError>,
+    ) -> AsOf {
         let mut as_of = self.as_of(messages_version, directory);
-        let (holes, n_all) = match self.holes(period).await {
+        let found = ledger.and_then(|ledger| self.holes(&ledger, period));
+        let (holes, n_all) = match found {
             Ok(found) => self.told(scope, found),
             Err(error) => {
                 // The answer stands; that nobody knows its holes is said.
@@ -70,11 +97,12 @@ impl Archive {
         as_of
     }
 
-    async fn holes(
+    fn holes(
         &self,
+        ledger: &Ledger,
         (from, to): (Option<i64>, Option<i64>),
     ) -> Result<Vec<Found>, QuestionError> {
-        let (ledger, silences) = (self.ledger_lately().await?, self.silences()?);
+        let silences = self.silences()?;
         let mut found = Vec::new();
         for (source, page) in &ledger.sources {
             for missing in &page.missing {

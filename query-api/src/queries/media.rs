@@ -60,6 +60,17 @@ impl MediaAccess {
         ))
     }
 
+    /// Where a stored file's bytes are.
+    pub(crate) fn path_of(&self, listed: &Listed) -> Result<Option<PathBuf>, QuestionError> {
+        let Some(sha256) = listed.sha256.filter(|_| listed.status == Status::Stored) else {
+            return Ok(None);
+        };
+        let Some(catalogue) = self.catalogue()? else {
+            return Ok(None);
+        };
+        Ok(Some(self.store(&catalogue)?.path_of(&sha256)))
+    }
+
     fn converter(&self, store: &Store) -> Converter {
         Converter {
             folder: store.root().join("converted"),
@@ -261,7 +272,7 @@ fn choose(params: &MediaParams, visible: Vec<Listed>) -> Result<Listed, Question
 }
 
 /// A name that is safe in a header and in a folder.
-fn file_name(listed: &Listed, kind: Kind, audio: Option<Audio>) -> String {
+pub(crate) fn file_name(listed: &Listed, kind: Kind, audio: Option<Audio>) -> String {
     /// Characters; the longest that file systems take is 255 bytes.
     const CHARACTERS_MAX: usize = 80;
     let is_hidden = |c: char| {

@@ -2,13 +2,14 @@
 
 use huicun_engine::access::Scope;
 use huicun_engine::media::store::hex;
-use huicun_engine::media::{Filter, Status};
+use huicun_engine::media::{Filter, Listed, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::archive::{Archive, AsOf, now_ms};
 use super::error::QuestionError;
 use super::media::{MediaAccess, visible};
+use super::media_found::{MessageFilter, found};
 use super::page::Place;
 use crate::answer::{Column, ColumnKind, Table};
 
@@ -55,6 +56,16 @@ pub struct MediaItem {
     pub sha256: Option<String>,
     /// The last change of status, RFC 3339.
     pub changed_at: String,
+    /// The message's conversation; given in lists of messages' files by time, type, kind or sender,
+    /// as the next two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// The conversation's kind.
+    #[serde(rename = "kind", skip_serializing_if = "Option::is_none")]
+    pub conversation_kind: Option<&'static str>,
+    /// Who sent the message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
 }
 
 /// A page of files.
@@ -65,6 +76,8 @@ pub struct MediaPage {
     pub next: Option<String>,
     /// From which versions.
     pub as_of: AsOf,
+    /// Whether items tell conversation and sender.
+    is_of_messages: bool,
 }
 
 /// What a list is about.
@@ -78,6 +91,8 @@ pub struct MediaListParams {
     pub msgid: Option<String>,
     /// Of the message with this number.
     pub seq: Option<i64>,
+    /// Of these messages.
+    pub messages: MessageFilter,
     /// Files of a page; 0 is all.
     pub limit: usize,
     /// The token of the page before.
@@ -103,22 +118,34 @@ impl MediaListParams {
             },
         })
     }
+
+    /// Whether the list is of messages that a search finds.
+    fn is_of_messages(&self, scope: &Scope) -> Result<bool, QuestionError> {
+        let names_one = self.msgid.is_some() || self.seq.is_some();
+        let has_filter = self.messages != MessageFilter::default();
+        if names_one && has_filter {
+            return Err(QuestionError::Parameter(
+                "`msgid` and `seq` name one message: they go with no other filter of messages"
+                    .into(),
+            ));
+        }
+        Ok(has_filter || (!scope.is_all() && !names_one))
+    }
 }
 
-/// Lists files; of a narrower scope those of one message.
+/// Lists files: of messages by time, type, kind and sender the newest first, else in the order in
+/// which they were noted.
 ///
 /// # Errors
-/// [`QuestionError::Forbidden`] for a list over all messages without the scope `all`.
+/// Parameters that are wrong or do not go together.
 pub async fn list(
     scope: &Scope,
     archive: &Archive,
     access: &MediaAccess,
     params: &MediaListParams,
 ) -> Result<MediaPage, QuestionError> {
-    if !scope.is_all() && params.msgid.is_none() {
-        return Err(QuestionError::Forbidden(
-            "listing media needs a caller whose scope is `all`, or a `msgid`",
-        ));
+    if params.is_of_messages(scope)? {
+        return list_of_messages(scope, archive, access, params).await;
     }
     let filter = params.filter()?;
     let mut listed = match access.catalogue()? {
@@ -144,9 +171,49 @@ pub async fn list(
     if !scope.is_all() {
         listed = visible(scope, archive, listed).await?;
     }
+    Ok(MediaPage {
+        items: listed
+            .into_iter()
+            .map(|listed| item(archive, listed))
+            .collect(),
+        next,
+        as_of: archive.as_of_now(),
+        is_of_messages: false,
+    })
+}
+
+async fn list_of_messages(
+    scope: &Scope,
+    archive: &Archive,
+    access: &MediaAccess,
+    params: &MediaListParams,
+) -> Result<MediaPage, QuestionError> {
+    // A cursor of this list is another than that of the database.
+    let wanted = MediaListParams {
+        cursor: None,
+        ..params.clone()
+    };
+    let (catalogue, cursor) = (access.catalogue()?, params.cursor.as_deref());
+    let (wanted, messages) = (wanted.filter()?, &params.messages);
+    let (files, next) = found(scope, archive, catalogue, &wanted, messages, cursor).await?;
+    let items = files.into_iter().map(|file| MediaItem {
+        conversation: file.conversation,
+        conversation_kind: Some(file.kind),
+        from: Some(file.from),
+        ..item(archive, file.listed)
+    });
+    Ok(MediaPage {
+        items: items.collect(),
+        next,
+        as_of: archive.as_of_now(),
+        is_of_messages: true,
+    })
+}
+
+fn item(archive: &Archive, l: Listed) -> MediaItem {
     let zone = archive.zone();
     let at = |ms: i64| zone.rfc3339_ms(ms);
-    let items = listed.into_iter().map(|l| MediaItem {
+    MediaItem {
         source: l.source,
         seq: l.seq,
         msgid: l.msgid,
@@ -167,19 +234,18 @@ pub async fn list(
         .then(|| at(l.next_attempt_at_ms)),
         sha256: l.sha256.map(|hash| hex(&hash)),
         changed_at: at(l.changed_at_ms),
-    });
-    Ok(MediaPage {
-        items: items.collect(),
-        next,
-        as_of: archive.as_of_now(),
-    })
+        conversation: None,
+        conversation_kind: None,
+        from: None,
+    }
 }
 
 impl MediaPage {
     /// The page as columns and rows.
     pub fn into_table(self) -> Table {
         use ColumnKind::{Instant, Integer, Text};
-        let columns = vec![
+        let is_of_messages = self.is_of_messages;
+        let mut columns = vec![
             Column::new("source", "来源", "Source", Text),
             Column::new("seq", "序号", "Seq", Integer),
             Column::new("msgid", "消息 ID", "Message", Text),
@@ -199,8 +265,15 @@ impl MediaPage {
             Column::new("sha256", "SHA-256", "SHA-256", Text),
             Column::new("changed_at", "更新时间", "Changed", Instant),
         ];
+        if is_of_messages {
+            columns.extend([
+                Column::new("conversation", "会话", "Conversation", Text),
+                Column::new("kind", "会话类型", "Kind", Text),
+                Column::new("from", "发送人", "From", Text),
+            ]);
+        }
         let row = |item: MediaItem| {
-            vec![
+            let mut row = vec![
                 json!(item.source),
                 json!(item.seq),
                 json!(item.msgid),
@@ -219,7 +292,15 @@ impl MediaPage {
                 json!(item.next_attempt_at),
                 json!(item.sha256),
                 json!(item.changed_at),
-            ]
+            ];
+            if is_of_messages {
+                row.extend([
+                    json!(item.conversation),
+                    json!(item.conversation_kind),
+                    json!(item.from),
+                ]);
+            }
+            row
         };
         Table {
             rows: self.items.into_iter().map(row).collect(),

@@ -14,6 +14,7 @@ pub mod kf_sessions;
 mod known_ledger;
 pub mod ledger;
 pub mod media;
+pub mod media_found;
 pub mod media_list;
 pub mod messages;
 pub mod page;

@@ -80,7 +80,7 @@ pub async fn search(
 }
 
 /// The parameters as the index is asked.
-pub(super) fn question(
+pub(crate) fn question(
     archive: &Archive,
     params: &SearchParams,
 ) -> Result<Question, QuestionError> {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use huicun_query_api::answer::ColumnKind;
+use crate::answer::ColumnKind;
 use serde_json::Value;
 
 /// A value as compact JSON. Control characters beyond JSON's own (DEL and C1, which terminals
 /// obey too) are escaped as well; it stays the same JSON.
-pub(super) fn json_text(value: &Value) -> String {
+pub fn json_text(value: &Value) -> String {
     let text = value.to_string();
     if !text.chars().any(char::is_control) {
         return text;
@@ -26,7 +26,7 @@ pub(super) fn json_text(value: &Value) -> String {
 
 /// A value as text without dress: text as it is, the items of a list joined, null empty,
 /// anything else as JSON.
-pub(super) fn plain(value: &Value, kind: ColumnKind, list_separator: &str) -> String {
+pub fn plain(value: &Value, kind: ColumnKind, list_separator: &str) -> String {
     match (kind, value) {
         (_, Value::Null) => String::new(),
         (ColumnKind::Json, value) => json_text(value),
@@ -43,12 +43,12 @@ pub(super) fn plain(value: &Value, kind: ColumnKind, list_separator: &str) -> St
 }
 
 /// Whether a spreadsheet might read text as a formula (reliability F47).
-pub(super) fn looks_like_formula(text: &str) -> bool {
+pub fn looks_like_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0', '＝', '＋', '－', '＠'])
 }
 
 /// Seconds as `HH:MM:SS`, rounded to whole seconds; hours may pass 24.
-pub(super) fn hours(seconds: f64) -> String {
+pub fn hours(seconds: f64) -> String {
     let whole = seconds.round();
     let sign = if whole < 0.0 { "-" } else { "" };
     let whole = whole.abs() as u64;
@@ -58,7 +58,7 @@ pub(super) fn hours(seconds: f64) -> String {
 
 /// Text with everything escaped that could move a cursor, start an escape sequence or turn the
 /// reading direction; the characters in `kept` stay.
-pub(super) fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+pub fn visible<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
     let is_unsafe = |c: char| (c.is_control() || is_invisible(c)) && !kept.contains(&c);
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);

@@ -1,12 +1,12 @@
 //! A small answer with one column of every kind, for the tests of the formats.
 
-use huicun_query_api::answer::{Column, ColumnKind, Table};
+use crate::answer::{Column, ColumnKind, Table};
 use serde_json::{Value, json};
 
 use super::About;
 
 /// Two rows: one with every value, one with none.
-pub(super) fn table() -> Table {
+pub fn table() -> Table {
     let mut missing = vec![Value::Null; 9];
     missing[0] = json!("lisi");
     missing[7] = json!([]);
@@ -45,7 +45,7 @@ pub(super) fn table() -> Table {
 }
 
 /// What the sample is about.
-pub(super) fn about() -> About {
+pub fn about() -> About {
     About {
         title_zh: "员工报表".into(),
         title_en: "Employees".into(),

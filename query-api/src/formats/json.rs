@@ -4,13 +4,13 @@
 
 use std::io::{self, Write};
 
-use huicun_query_api::answer::Table;
+use crate::answer::Table;
 use serde_json::Value;
 
 use super::cell::json_text;
 
 /// One array, one row a line.
-pub(super) fn write_array(table: &Table, out: &mut impl Write) -> io::Result<()> {
+pub fn write_array(table: &Table, out: &mut impl Write) -> io::Result<()> {
     let keys = keys(table);
     out.write_all(b"[")?;
     for (i, row) in table.rows.iter().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn write_array(table: &Table, out: &mut impl Write) -> io::Result<()>
 }
 
 /// One object a line.
-pub(super) fn write_lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
+pub fn write_lines(table: &Table, out: &mut impl Write) -> io::Result<()> {
     let keys = keys(table);
     for row in &table.rows {
         write_object(&keys, row, out)?;
@@ -57,7 +57,7 @@ fn write_object(keys: &[String], row: &[Value], out: &mut impl Write) -> io::Res
 mod tests {
     use serde_json::json;
 
-    use super::super::sample;
+    use super::super::testing;
     use super::*;
 
     fn lines(table: &Table) -> String {
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn keys_come_in_column_order_with_null_for_missing_values() {
-        let second = lines(&sample::table()).lines().nth(1).unwrap().to_owned();
+        let second = lines(&testing::table()).lines().nth(1).unwrap().to_owned();
         assert_eq!(
             second,
             r#"{"userid":"lisi","messages":null,"average":null,"reply_seconds":null,"ratio":null,"at":null,"active":null,"tags":[],"sources":null}"#
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn each_line_is_the_row_as_an_object() {
-        let table = sample::table();
+        let table = testing::table();
         let read: Vec<Value> = lines(&table)
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn an_array_holds_one_row_a_line() {
-        let table = sample::table();
+        let table = testing::table();
         let text = array(&table);
         assert_eq!(text.lines().count(), table.rows.len() + 2);
         let read: Value = serde_json::from_str(&text).unwrap();
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn without_rows_the_array_is_empty_and_there_are_no_lines() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows.clear();
         assert_eq!(array(&table), "[]\n");
         assert_eq!(lines(&table), "");
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn message_text_cannot_break_a_line_or_reach_the_terminal() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows.truncate(1);
         table.rows[0][0] = json!("a\nb\u{1b}]0;x\u{7}\u{9b}2J");
         let text = lines(&table);

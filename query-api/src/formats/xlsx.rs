@@ -5,10 +5,14 @@
 //! is `-` as in the trade's reports, other missing values are empty cells.
 
 use std::io::Write;
+use std::path::Path;
 
+use crate::answer::{Column, ColumnKind, Table};
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
-use huicun_query_api::answer::{Column, ColumnKind, Table};
-use rust_xlsxwriter::{Color, Format, FormatAlign, FormatBorder, Workbook, Worksheet, XlsxError};
+use rust_xlsxwriter::{
+    Color, DocProperties, ExcelDateTime, Format, FormatAlign, FormatBorder, Workbook, Worksheet,
+    XlsxError,
+};
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
@@ -34,7 +38,7 @@ const INDENT_MAX: u8 = 15;
 const FILTER_WIDTH: usize = 3;
 
 /// The workbook.
-pub(super) fn write(
+pub fn write(
     table: &Table,
     about: &About,
     language: Language,
@@ -49,13 +53,13 @@ pub(super) fn write(
 }
 
 /// A workbook with a sheet for each named table; names are short and plain.
-pub(super) fn write_sheets(
+pub fn write_sheets(
     sheets: &[(&str, &Table)],
     about: &About,
     language: Language,
     out: &mut (impl Write + Send),
 ) -> Result<(), Fault> {
-    let mut workbook = Workbook::new();
+    let mut workbook = timeless()?;
     for (name, table) in sheets {
         check_size(table, about)?;
         let data = workbook.add_worksheet();
@@ -65,11 +69,112 @@ pub(super) fn write_sheets(
     let info = workbook.add_worksheet();
     info.set_name(language.pick("说明", "About"))?;
     fill_about(info, about, language)?;
+    save(&mut workbook, out)
+}
+
+/// A workbook that does not say when it was made: the same rows are the same bytes.
+fn timeless() -> Result<Workbook, XlsxError> {
+    let mut workbook = Workbook::new();
+    let never = ExcelDateTime::from_ymd(2000, 1, 1)?;
+    workbook.set_properties(&DocProperties::new().set_creation_datetime(&never));
+    Ok(workbook)
+}
+
+fn save(workbook: &mut Workbook, out: &mut (impl Write + Send)) -> Result<(), Fault> {
     match workbook.save_to_writer(out) {
         Err(XlsxError::IoError(error)) => Err(Fault::Io(error)),
         Err(error) => Err(error.into()),
         Ok(()) => Ok(()),
     }
+}
+
+/// Rows as they come, for answers that are not in memory whole: a sheet in a file of its own until
+/// the workbook is saved.
+pub struct Rows {
+    workbook: Workbook,
+    columns: Vec<Column>,
+    language: Language,
+    looks: Looks,
+    n_rows: usize,
+}
+
+impl Rows {
+    /// Writes the headings; `spare` is the folder in which rows wait.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn new(columns: Vec<Column>, language: Language, spare: &Path) -> Result<Self, Fault> {
+        let mut workbook = timeless()?;
+        workbook.set_tempdir(spare)?;
+        let looks = Looks::new();
+        let sheet = workbook.add_worksheet_with_constant_memory();
+        let sheet = sheet?;
+        sheet.set_name(language.pick("数据", "Data"))?;
+        for (at, column) in (0u16..).zip(&columns) {
+            let heading = language.heading(column);
+            sheet.set_column_width(at, streamed_width(column, heading) as f64)?;
+            sheet.write_string_with_format(0, at, fitting(heading), &looks.heading)?;
+        }
+        sheet.set_freeze_panes(1, 0)?;
+        Ok(Self {
+            workbook,
+            columns,
+            language,
+            looks,
+            n_rows: 0,
+        })
+    }
+
+    /// Writes rows.
+    ///
+    /// # Errors
+    /// [`Fault::TooManyRows`] and what the file system refuses.
+    pub fn add(&mut self, rows: &[Vec<Value>]) -> Result<(), Fault> {
+        let n_rows = self.n_rows + rows.len();
+        if n_rows > ROWS_MAX {
+            return Err(Fault::TooManyRows {
+                n_rows,
+                n_rows_max: ROWS_MAX,
+            });
+        }
+        let sheet = self.workbook.worksheet_from_index(0)?;
+        for (row_at, row) in (self.n_rows as u32 + 1..).zip(rows) {
+            for (at, (column, value)) in (0u16..).zip(self.columns.iter().zip(row)) {
+                let content = content(value, column.kind, self.language);
+                put(sheet, row_at, at, content, &self.looks)?;
+            }
+        }
+        self.n_rows = n_rows;
+        Ok(())
+    }
+
+    /// Writes the second sheet and saves the workbook.
+    ///
+    /// # Errors
+    /// What the file system refuses.
+    pub fn finish(mut self, about: &About, out: &mut (impl Write + Send)) -> Result<(), Fault> {
+        if let Some(last) = self.columns.len().checked_sub(1) {
+            let sheet = self.workbook.worksheet_from_index(0)?;
+            sheet.autofilter(0, 0, self.n_rows as u32, last as u16)?;
+        }
+        let info = self.workbook.add_worksheet();
+        info.set_name(self.language.pick("说明", "About"))?;
+        fill_about(info, about, self.language)?;
+        save(&mut self.workbook, out)
+    }
+}
+
+/// The width of a column whose values are not known yet.
+fn streamed_width(column: &Column, heading: &str) -> usize {
+    let values = match (column.kind, column.key.as_str()) {
+        (ColumnKind::Instant, _) => 23,
+        (_, "text" | "name" | "file") => WIDTH_MAX,
+        (ColumnKind::Text | ColumnKind::TextList | ColumnKind::Json, _) => 20,
+        _ => 0,
+    };
+    (heading.width() + FILTER_WIDTH)
+        .max(values)
+        .clamp(WIDTH_MIN, WIDTH_MAX)
 }
 
 fn check_size(table: &Table, about: &About) -> Result<(), Fault> {
@@ -391,13 +496,13 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::sample;
+    use super::super::testing;
     use super::*;
 
     /// The parts of the workbook as XML text.
     fn parts(table: &Table, language: Language) -> impl FnMut(&str) -> String + use<> {
         let mut bytes = Vec::new();
-        write(table, &sample::about(), language, &mut bytes).unwrap();
+        write(table, &testing::about(), language, &mut bytes).unwrap();
         let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
         move |name| {
             let mut text = String::new();
@@ -424,25 +529,25 @@ mod tests {
 
     #[test]
     fn the_sheets_are_data_with_headings_then_notes_and_definitions() {
-        let mut part = parts(&sample::table(), Language::Zh);
+        let mut part = parts(&testing::table(), Language::Zh);
         let workbook = part("xl/workbook.xml");
         assert!(workbook.find("数据").unwrap() < workbook.find("说明").unwrap());
         let strings = part("xl/sharedStrings.xml");
         for text in ["首次响应", "员工报表", "2024-10-01", "首次响应的口径"] {
             assert!(strings.contains(text), "{text}: {strings}");
         }
-        let mut part = parts(&sample::table(), Language::En);
+        let mut part = parts(&testing::table(), Language::En);
         assert!(part("xl/workbook.xml").contains("\"About\""));
         assert!(part("xl/sharedStrings.xml").contains("First reply"));
     }
 
     #[test]
     fn totals_stand_below_the_rows_and_a_tree_folds() {
-        let table = sample::table();
+        let table = testing::table();
         let about = About {
             totals: vec![table.rows[0].clone()],
             levels: vec![0, 1],
-            ..sample::about()
+            ..testing::about()
         };
         let mut bytes = Vec::new();
         write(&table, &about, Language::Zh, &mut bytes).unwrap();
@@ -457,14 +562,14 @@ mod tests {
 
     #[test]
     fn the_header_is_frozen_and_filters() {
-        let sheet = parts(&sample::table(), Language::Zh)("xl/worksheets/sheet1.xml");
+        let sheet = parts(&testing::table(), Language::Zh)("xl/worksheets/sheet1.xml");
         assert!(sheet.contains("state=\"frozen\""));
         assert!(sheet.contains("<autoFilter ref=\"A1:I3\""));
     }
 
     #[test]
     fn cells_are_typed() {
-        let mut part = parts(&sample::table(), Language::Zh);
+        let mut part = parts(&testing::table(), Language::Zh);
         let sheet = part("xl/worksheets/sheet1.xml");
         assert_eq!(number(&sheet, "B2"), 12.0);
         assert_eq!(number(&sheet, "C2"), -1.5);
@@ -484,7 +589,7 @@ mod tests {
 
     #[test]
     fn a_missing_metric_is_a_dash_and_other_missing_values_are_empty() {
-        let sheet = parts(&sample::table(), Language::Zh)("xl/worksheets/sheet1.xml");
+        let sheet = parts(&testing::table(), Language::Zh)("xl/worksheets/sheet1.xml");
         for metric in ["B3", "C3", "D3", "E3"] {
             assert!(cell(&sheet, metric).unwrap().contains("t=\"s\""));
         }
@@ -499,7 +604,7 @@ mod tests {
 
     #[test]
     fn text_is_never_a_formula() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows = ["=1+1", "＝1", "@a", "-2", "{=1}"]
             .into_iter()
             .map(|text| {
@@ -518,7 +623,7 @@ mod tests {
 
     #[test]
     fn without_rows_there_is_still_a_header() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows.clear();
         let mut part = parts(&table, Language::Zh);
         assert!(part("xl/sharedStrings.xml").contains("首次响应"));

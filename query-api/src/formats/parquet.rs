@@ -7,13 +7,13 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::answer::{Column, ColumnKind, Table};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListBuilder, RecordBatch,
     StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use chrono::DateTime;
-use huicun_query_api::answer::{Column, ColumnKind, Table};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -27,7 +27,7 @@ const BATCH_ROWS: usize = 65_536;
 const UTC: &str = "UTC";
 
 /// The whole file; its schema is there even without rows.
-pub(super) fn write(table: &Table, out: &mut (impl Write + Send)) -> Result<(), Fault> {
+pub fn write(table: &Table, out: &mut (impl Write + Send)) -> Result<(), Fault> {
     let schema = schema(table);
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -235,7 +235,7 @@ mod tests {
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use serde_json::json;
 
-    use super::super::sample;
+    use super::super::testing;
     use super::*;
 
     fn read_back(table: &Table) -> (SchemaRef, Vec<RecordBatch>) {
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn values_read_back_typed_under_their_keys() {
-        let (schema, batches) = read_back(&sample::table());
+        let (schema, batches) = read_back(&testing::table());
         let read = &batches[0];
         assert_eq!(schema.field(0).name(), "userid");
         assert_eq!(schema.field(3).metadata()["heading_zh"], "首次响应");
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn missing_values_are_null_and_an_empty_list_is_a_list() {
-        let (_, batches) = read_back(&sample::table());
+        let (_, batches) = read_back(&testing::table());
         for at in [1, 2, 3, 4, 5, 6, 8] {
             assert!(batches[0].column(at).is_null(1), "column {at}");
         }
@@ -277,7 +277,7 @@ mod tests {
 
     #[test]
     fn without_rows_there_is_still_a_schema() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows.clear();
         let (schema, batches) = read_back(&table);
         assert_eq!(schema.fields().len(), table.columns.len());
@@ -295,7 +295,7 @@ mod tests {
             (6, json!(1)),
             (7, json!("秘密")),
         ] {
-            let mut table = sample::table();
+            let mut table = testing::table();
             table.rows[1][at] = wrong;
             let text = write(&table, &mut Vec::new()).unwrap_err().to_string();
             let key = &table.columns[at].key;
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn rows_past_one_batch_are_all_there() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         let row = table.rows[0].clone();
         table.rows = vec![row; BATCH_ROWS + 1];
         let (_, batches) = read_back(&table);

@@ -6,24 +6,57 @@
 
 use std::io::{self, Write};
 
+use crate::answer::{Column, ColumnKind, Table};
 use csv::{ErrorKind, Writer};
-use huicun_query_api::answer::{ColumnKind, Table};
 use serde_json::Value;
 
 use super::Reader;
 use super::cell::{looks_like_formula, plain, visible};
 
 /// Header and rows.
-pub(super) fn write(table: &Table, reader: Reader, out: &mut impl Write) -> io::Result<()> {
-    let mut writer = Writer::from_writer(out);
-    let keys = table.columns.iter().map(|column| column.key.clone());
-    write_record(&mut writer, reader, keys.map(neutral))?;
+pub fn write(table: &Table, reader: Reader, out: &mut impl Write) -> io::Result<()> {
+    let mut rows = Rows::new(&table.columns, reader, out)?;
     for row in &table.rows {
-        let fields = table.columns.iter().zip(row);
-        let fields = fields.map(|(column, value)| field(value, column.kind));
-        write_record(&mut writer, reader, fields)?;
+        rows.add(&table.columns, row)?;
     }
-    writer.flush()
+    rows.finish()
+}
+
+/// Rows as they come, for answers that are not in memory whole.
+pub struct Rows<W: Write> {
+    writer: Writer<W>,
+    reader: Reader,
+}
+
+impl<W: Write> Rows<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// What `out` refuses.
+    pub fn new(columns: &[Column], reader: Reader, out: W) -> io::Result<Self> {
+        let mut writer = Writer::from_writer(out);
+        let keys = columns.iter().map(|column| column.key.clone());
+        write_record(&mut writer, reader, keys.map(neutral))?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Writes a row.
+    ///
+    /// # Errors
+    /// What the place refuses.
+    pub fn add(&mut self, columns: &[Column], row: &[Value]) -> io::Result<()> {
+        let fields = columns.iter().zip(row);
+        let fields = fields.map(|(column, value)| field(value, column.kind));
+        write_record(&mut self.writer, self.reader, fields)
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// What the place refuses.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
 }
 
 fn write_record(
@@ -68,11 +101,11 @@ fn neutral(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use huicun_query_api::answer::Column;
+    use crate::answer::Column;
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::sample;
+    use super::super::testing;
     use super::*;
 
     fn csv_of(table: &Table, reader: Reader) -> String {
@@ -94,7 +127,7 @@ mod tests {
 
     #[test]
     fn rows_are_written_under_their_keys() {
-        let text = csv_of(&sample::table(), Reader::Program);
+        let text = csv_of(&testing::table(), Reader::Program);
         assert_eq!(
             text.lines().collect::<Vec<_>>(),
             [
@@ -107,7 +140,7 @@ mod tests {
 
     #[test]
     fn without_rows_there_is_still_a_header() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows.clear();
         assert!(csv_of(&table, Reader::Program).starts_with("userid,messages,"));
     }
@@ -139,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_terminal_sees_escapes_and_a_program_gets_every_byte() {
-        let mut table = sample::table();
+        let mut table = testing::table();
         table.rows[0][0] = json!("\u{1b}[2J甲");
         assert!(csv_of(&table, Reader::Terminal).contains("\\u{1b}[2J甲"));
         assert!(csv_of(&table, Reader::Program).contains("\u{1b}[2J甲"));
