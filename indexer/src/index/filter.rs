@@ -300,7 +300,7 @@ pub(super) fn read_name(column: &StrColumn, ordinal: u64, name: &mut String) -> 
 
 /// What follows `first NUL` in a dictionary of pairs. The dictionary holds every pair that was
 /// ever seen, so no document is read.
-fn partners(searcher: &Searcher, field: Field, first: &str) -> BTreeSet<String> {
+pub(super) fn partners(searcher: &Searcher, field: Field, first: &str) -> BTreeSet<String> {
     let prefix = format!("{first}\0");
     let end = format!("{first}\u{1}");
     let mut found = BTreeSet::new();

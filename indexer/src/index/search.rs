@@ -3,6 +3,7 @@
 //! Every question takes a [`Scope`] first. Roles, and with them the kind of a conversation, are
 //! those of the directory of now, so they are looked up here and never stored in the index.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use huicun_semantics::time::Zone;
 use tantivy::schema::{TantivyDocument, Value};
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
-use super::filter::{Kinds, Wanted, to_tantivy};
+use super::filter::{Kinds, Wanted, partners, to_tantivy};
 use super::fold::{find_all, fold};
 use super::follow::{self, IndexError, Watermark};
 use super::page::Page;
@@ -223,6 +224,19 @@ impl SearchIndex {
             messages_version: version,
             ..tallied
         })
+    }
+
+    /// The rooms in which one of `people` ever spoke or received.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn rooms_of(&self, people: &HashSet<String>) -> Result<HashSet<String>, IndexError> {
+        self.reader.reload()?;
+        let searcher = self.reader.searcher();
+        let rooms = people
+            .iter()
+            .flat_map(|id| partners(&searcher, FIELDS.person_room, id));
+        Ok(rooms.collect())
     }
 
     /// Tells the kinds that conversations have by the directory.

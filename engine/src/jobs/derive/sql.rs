@@ -1,10 +1,11 @@
 //! The derived tables in SQL: as they are, with views of them; behaviours beside their reviews, which
 //! are the state's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::JoinType;
 use datafusion::datasource::MemTable;
@@ -17,6 +18,8 @@ use super::output::instants;
 use super::schema;
 use crate::archive::TableError;
 use crate::state::behaviours::Review;
+use crate::tables::barrier::Guarded;
+use crate::tables::visible::{Visible, filter};
 
 /// Under this name SQL sees all timeouts, those too that will come if nobody answers.
 pub const TIMEOUTS_AND_COMING: &str = "timeouts_and_coming";
@@ -64,6 +67,47 @@ impl Snapshot {
         ctx: &SessionContext,
         reviews: &Reviews,
     ) -> Result<(), TableError> {
+        register(ctx, &self.providers(ctx).await?, reviews).await
+    }
+
+    /// Lets a session see the visible rows of the derived tables, views of those, and the reviews
+    /// of visible behaviours.
+    ///
+    /// # Errors
+    /// A table that cannot be opened, or behaviours that cannot be read.
+    pub async fn register_visible(
+        &self,
+        ctx: &SessionContext,
+        reviews: &Reviews,
+        visible: &Arc<Visible>,
+    ) -> Result<(), TableError> {
+        let mut providers = self.providers(ctx).await?;
+        for spec in schema::TABLES.iter() {
+            let empty = || Arc::new(EmptyTable::new(spec.schema())) as Arc<dyn TableProvider>;
+            let all = providers.remove(spec.name).unwrap_or_else(empty);
+            // Without a rule nothing of it is visible.
+            let guarded = match filter(spec.name, visible) {
+                Some(filter) => Arc::new(Guarded::new(all, filter)) as Arc<dyn TableProvider>,
+                None => empty(),
+            };
+            providers.insert(spec.name, guarded);
+        }
+        let mut shown = Reviews::new();
+        if !reviews.is_empty()
+            && let Some(behaviours) = providers.get(schema::BEHAVIOURS)
+        {
+            let ids = ids_of(ctx, Arc::clone(behaviours)).await;
+            let ids = ids.map_err(|e| failed(schema::BEHAVIOURS, e))?;
+            shown.clone_from(reviews);
+            shown.retain(|id, _| ids.contains(id));
+        }
+        register(ctx, &providers, &shown).await
+    }
+
+    async fn providers(
+        &self,
+        ctx: &SessionContext,
+    ) -> Result<HashMap<&'static str, Arc<dyn TableProvider>>, TableError> {
         let mut providers: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
         for spec in schema::TABLES.iter() {
             if let Some(table) = self.table(spec.name) {
@@ -71,7 +115,7 @@ impl Snapshot {
                 providers.insert(spec.name, table.provider().await?);
             }
         }
-        register(ctx, &providers, reviews).await
+        Ok(providers)
     }
 }
 
@@ -137,6 +181,25 @@ fn with_reviews(
         .with_column("review", word)?
         .drop_columns(&["reviewed_id"])?;
     Ok(joined.into_view())
+}
+
+/// The ids of the behaviours that a provider has.
+async fn ids_of(
+    ctx: &SessionContext,
+    behaviours: Arc<dyn TableProvider>,
+) -> Result<HashSet<String>, DataFusionError> {
+    let rows = ctx
+        .read_table(behaviours)?
+        .select([col("behaviour_id")])?
+        .collect()
+        .await?;
+    let mut ids = HashSet::new();
+    for batch in rows {
+        let column = arrow::compute::cast(batch.column(0), &DataType::Utf8)?;
+        let column: &StringArray = column.as_string();
+        ids.extend(column.iter().flatten().map(String::from));
+    }
+    Ok(ids)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
