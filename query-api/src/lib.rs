@@ -4,3 +4,6 @@
 pub mod answer;
 pub mod http;
 pub mod queries;
+
+#[cfg(test)]
+mod permission;

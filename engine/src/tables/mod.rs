@@ -5,6 +5,6 @@ pub mod session;
 pub mod sql;
 pub mod visible;
 
-pub use session::{Tables, open, open_messages};
+pub use session::{Tables, open, open_asked, open_messages};
 pub use sql::{Budget, SqlError, WORKER_STACK_BYTES, check, query, query_guarded};
 pub use visible::Visible;

@@ -28,8 +28,17 @@ pub struct Tables {
 
 /// Opens all tables at their newest versions.
 pub async fn open(home: &Home) -> Result<Tables, TableError> {
+    open_some(home, |_| true).await
+}
+
+/// Opens `messages`, and the directory tables that are asked for, at their newest versions.
+pub async fn open_asked(home: &Home, asked: &[String]) -> Result<Tables, TableError> {
+    open_some(home, |name| asked.iter().any(|asked| asked == name)).await
+}
+
+async fn open_some(home: &Home, is_asked: impl Fn(&str) -> bool) -> Result<Tables, TableError> {
     let mut directory = Vec::with_capacity(TABLES.len());
-    for spec in TABLES {
+    for spec in TABLES.iter().filter(|spec| is_asked(spec.name)) {
         let table = Table::open(&home.table(spec.name), spec.layout()).await?;
         directory.push((spec.name, table));
     }
@@ -48,7 +57,7 @@ pub async fn open_messages(home: &Home) -> Result<Tables, TableError> {
 }
 
 impl Tables {
-    /// A session that knows `messages` and every directory table, fed or not.
+    /// A session that knows `messages` and every directory table opened, fed or not.
     pub async fn session(&self) -> Result<SessionContext, TableError> {
         let ctx = new_session();
         register(&ctx, messages::TABLE, self.messages.as_ref()).await?;

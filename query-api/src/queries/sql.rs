@@ -40,7 +40,7 @@ pub async fn sql(
 ) -> Result<(Table, AsOf), QuestionError> {
     // What is refused changes nothing, the derived tables neither.
     let asked = tables::check(statement)?;
-    let tables = tables::open(archive.home()).await?;
+    let tables = tables::open_asked(archive.home(), &asked).await?;
     // Who asks for messages only does not wait for figures.
     let facts = match asked.iter().any(|name| derived::is_derived(name)) {
         true => Some(archive.facts().await?),
@@ -56,9 +56,11 @@ pub async fn sql(
         match &visible {
             Some(visible) => {
                 let snapshot = &facts.snapshot;
-                snapshot.register_visible(&ctx, &reviews, visible).await?;
+                snapshot
+                    .register_visible(&ctx, &reviews, &asked, visible)
+                    .await?;
             }
-            None => facts.snapshot.register(&ctx, &reviews).await?,
+            None => facts.snapshot.register(&ctx, &reviews, &asked).await?,
         }
     }
     if asked.iter().any(|name| name == columns::TABLE) {

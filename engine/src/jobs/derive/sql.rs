@@ -54,11 +54,22 @@ pub fn is_derived(name: &str) -> bool {
         || VIEWS.iter().any(|(view, ..)| *view == name)
 }
 
+/// Whether a statement that names `asked` reads a derived table, by itself or through a view.
+fn is_read(table: &str, asked: &[String]) -> bool {
+    let through = |name: &str| match name {
+        "timeouts" | TIMEOUTS_AND_COMING => table == schema::TIMEOUTS,
+        "replies" => table == schema::DIALOGUES,
+        BEHAVIOUR_REVIEWS => table == schema::BEHAVIOURS,
+        other => table == other,
+    };
+    asked.iter().any(|name| through(name))
+}
+
 /// Reviews by behaviour, the oldest of each first.
 pub type Reviews = HashMap<String, Vec<Review>>;
 
 impl Snapshot {
-    /// Lets a session see the derived tables and the views.
+    /// Lets a session see those of the derived tables and views that a statement names.
     ///
     /// # Errors
     /// A table that cannot be opened.
@@ -66,12 +77,13 @@ impl Snapshot {
         &self,
         ctx: &SessionContext,
         reviews: &Reviews,
+        asked: &[String],
     ) -> Result<(), TableError> {
-        register(ctx, &self.providers(ctx).await?, reviews).await
+        register(ctx, &self.providers(ctx, asked).await?, reviews, asked).await
     }
 
-    /// Lets a session see the visible rows of the derived tables, views of those, and the reviews
-    /// of visible behaviours.
+    /// As [`Snapshot::register`], with the visible rows only: views are of those, and reviews of
+    /// visible behaviours.
     ///
     /// # Errors
     /// A table that cannot be opened, or behaviours that cannot be read.
@@ -79,10 +91,14 @@ impl Snapshot {
         &self,
         ctx: &SessionContext,
         reviews: &Reviews,
+        asked: &[String],
         visible: &Arc<Visible>,
     ) -> Result<(), TableError> {
-        let mut providers = self.providers(ctx).await?;
-        for spec in schema::TABLES.iter() {
+        let mut providers = self.providers(ctx, asked).await?;
+        for spec in schema::TABLES
+            .iter()
+            .filter(|spec| is_read(spec.name, asked))
+        {
             let empty = || Arc::new(EmptyTable::new(spec.schema())) as Arc<dyn TableProvider>;
             let all = providers.remove(spec.name).unwrap_or_else(empty);
             // Without a rule nothing of it is visible.
@@ -101,15 +117,19 @@ impl Snapshot {
             shown.clone_from(reviews);
             shown.retain(|id, _| ids.contains(id));
         }
-        register(ctx, &providers, &shown).await
+        register(ctx, &providers, &shown, asked).await
     }
 
     async fn providers(
         &self,
         ctx: &SessionContext,
+        asked: &[String],
     ) -> Result<HashMap<&'static str, Arc<dyn TableProvider>>, TableError> {
         let mut providers: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
-        for spec in schema::TABLES.iter() {
+        for spec in schema::TABLES
+            .iter()
+            .filter(|spec| is_read(spec.name, asked))
+        {
             if let Some(table) = self.table(spec.name) {
                 table.register(&ctx.state());
                 providers.insert(spec.name, table.provider().await?);
@@ -124,15 +144,24 @@ impl Snapshot {
 /// # Errors
 /// A name that is taken.
 pub async fn register_empty(ctx: &SessionContext) -> Result<(), TableError> {
-    register(ctx, &HashMap::new(), &Reviews::new()).await
+    let tables = schema::TABLES.iter().map(|spec| spec.name.to_string());
+    let views = VIEWS.iter().map(|(name, ..)| name.to_string());
+    let more = [TIMEOUTS_AND_COMING, BEHAVIOUR_REVIEWS].map(String::from);
+    let all: Vec<String> = tables.chain(views).chain(more).collect();
+    register(ctx, &HashMap::new(), &Reviews::new(), &all).await
 }
 
 async fn register(
     ctx: &SessionContext,
     providers: &HashMap<&str, Arc<dyn TableProvider>>,
     reviews: &Reviews,
+    asked: &[String],
 ) -> Result<(), TableError> {
-    for spec in schema::TABLES.iter() {
+    let is_asked = |name: &str| asked.iter().any(|asked| asked == name);
+    for spec in schema::TABLES
+        .iter()
+        .filter(|spec| is_read(spec.name, asked))
+    {
         let provider = match providers.get(spec.name) {
             Some(provider) => Arc::clone(provider),
             None => Arc::new(EmptyTable::new(spec.schema())),
@@ -148,10 +177,12 @@ async fn register(
         ctx.register_table(name, provider)
             .map_err(|e| failed(spec.name, e))?;
     }
-    let all = reviews_table(reviews, ReviewRows::All);
-    all.and_then(|all| ctx.register_table(BEHAVIOUR_REVIEWS, all))
-        .map_err(|e| failed(BEHAVIOUR_REVIEWS, e))?;
-    for (name, _, select) in VIEWS {
+    if is_asked(BEHAVIOUR_REVIEWS) {
+        let all = reviews_table(reviews, ReviewRows::All);
+        all.and_then(|all| ctx.register_table(BEHAVIOUR_REVIEWS, all))
+            .map_err(|e| failed(BEHAVIOUR_REVIEWS, e))?;
+    }
+    for (name, _, select) in VIEWS.into_iter().filter(|(name, ..)| is_asked(name)) {
         let view = ctx.sql(select).await.map_err(|e| failed(name, e))?;
         ctx.register_table(name, view.into_view())
             .map_err(|e| failed(name, e))?;
