@@ -144,7 +144,13 @@ impl Company {
         let ids = self.employees.iter().map(|(id, _)| id);
         for id in ids.chain(&self.customers) {
             let is_customer = id.starts_with("wm");
-            if !dice.is(if is_customer { 25 } else { 40 }) {
+            let percent = match (rooms, is_customer) {
+                (Rooms::Listed, true) => 25,
+                (_, false) => 40,
+                // Whether a room has a customer is to follow from what was said.
+                (Rooms::Loose, true) => 2,
+            };
+            if !dice.is(percent) {
                 continue;
             }
             let (from_ms, to_ms) = match rooms {
@@ -178,7 +184,11 @@ impl Company {
             at_ms += (1 + dice.roll(70)) as i64 * MINUTE;
             let employee = dice.one(&self.employees).0.clone();
             let customer = dice.one(&self.customers).clone();
-            let (from, to, room) = match dice.roll(10) {
+            let n = match rooms {
+                Rooms::Listed => dice.roll(10),
+                Rooms::Loose => 3 + dice.roll(11),
+            };
+            let (from, to, room) = match n {
                 0..3 => (customer, vec![employee], String::new()),
                 3..5 => (employee, vec![customer], String::new()),
                 5 => {
@@ -203,8 +213,11 @@ impl Company {
                         }
                         // Whoever: members are known to the directory only.
                         Rooms::Loose => {
-                            let from = if dice.is(50) { customer } else { employee };
-                            (from, vec![dice.one(&self.customers).clone()])
+                            let other = dice.one(&self.employees).0.clone();
+                            match dice.is(25) {
+                                true => (customer, vec![other]),
+                                false => (employee, vec![other]),
+                            }
                         }
                     };
                     (from, to, room.id.clone())

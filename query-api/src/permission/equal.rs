@@ -215,8 +215,8 @@ fn seqs(answer: &Answer) -> BTreeSet<i64> {
     rows.map(|row| row["seq"].as_i64().unwrap()).collect()
 }
 
-/// Who may see more loses nothing, table by table.
-async fn monotony(pair: &Pair, company: &Company, asker: &Asker, about: &str) {
+/// Who may see more loses nothing, in some of the tables.
+async fn monotony(pair: &Pair, company: &Company, asker: &Asker, dice: &mut Dice, about: &str) {
     let wider = Asker {
         scope: format!(
             "employee:{},{}",
@@ -227,7 +227,8 @@ async fn monotony(pair: &Pair, company: &Company, asker: &Asker, about: &str) {
         people: BTreeSet::new(),
     };
     let wider = wider.token(&pair.whole);
-    for (table, order) in TABLES {
+    for _ in 0..6 {
+        let (table, order) = *dice.one(&TABLES);
         let ask = Ask::sql(&format!("SELECT * FROM {table} ORDER BY {order}"));
         let rows = async |token: &str| -> BTreeSet<String> {
             let answer = pair.whole.ask(token, &ask).await;
@@ -251,15 +252,15 @@ async fn organisation(seed: u64, rooms: Rooms, n_questions: u64) {
         let about = format!("seed {seed}, {rooms:?}, caller {n_caller}, {}", asker.scope);
         let pair = Pair::new(&company, folder.path(), &asker).await;
         oracle(&pair, &company, &asker, &about).await;
-        monotony(&pair, &company, &asker, &about).await;
+        monotony(&pair, &company, &asker, &mut dice, &about).await;
         for _ in 0..n_questions {
             let (ask, of_one) = match (dice.roll(10), rooms) {
-                (0..4, _) => (questions::of_messages(&mut dice, &company), false),
-                (4..6, _) => (questions::sql_of_messages(&mut dice, &company), true),
-                (6..8, Rooms::Listed) => (questions::of_figures(&mut dice, &company), false),
+                (0..5, _) => (questions::of_messages(&mut dice, &company), false),
+                (5, _) => (questions::sql_of_messages(&mut dice, &company), true),
+                (6..9, Rooms::Listed) => (questions::of_figures(&mut dice, &company), false),
                 (_, Rooms::Listed) => (questions::sql(&mut dice, &company), true),
                 // Figures of a room that is seen in part are the employees', by the law.
-                (6..8, Rooms::Loose) => {
+                (6..9, Rooms::Loose) => {
                     let ask = questions::of_figures(&mut dice, &company);
                     let answer = pair.whole.ask(&pair.tokens[0], &ask).await;
                     no_canary(&company, &asker, &ask, &[answer], &about);
@@ -288,7 +289,7 @@ fn run(rooms: Rooms, seed: u64) {
         .enable_all()
         .build()
         .unwrap();
-    let n_cases = given("HUICUN_PERMISSION_CASES", 2 * QUESTIONS * CALLERS as u64);
+    let n_cases = given("HUICUN_PERMISSION_CASES", QUESTIONS * CALLERS as u64);
     let n_organisations = n_cases.div_ceil(QUESTIONS * CALLERS as u64);
     let first = given("HUICUN_PERMISSION_SEED", seed);
     for n in 0..n_organisations {

@@ -12,10 +12,13 @@ use huicun_engine::access::{Function, Grant, Role};
 use huicun_engine::archive::Home;
 use huicun_engine::audit::AuditLog;
 use huicun_engine::directory::store;
+use huicun_engine::media::catalogue::Catalogue;
+use huicun_engine::media::store::Store;
 use huicun_engine::state::State;
 use huicun_engine::state::tokens::NewToken;
 use huicun_indexer::ingest::import::import;
 use huicun_indexer::ingest::media::MediaSettings;
+use huicun_indexer::ingest::media::follow::MediaFollower;
 use huicun_semantics::time::Zone;
 use serde_json::Value;
 use tower::Service;
@@ -151,6 +154,10 @@ impl Served {
         import(&home, &[file], "corp", zone, AT_MS, &mut |_| {})
             .await
             .unwrap();
+        let catalogue = Arc::new(Catalogue::open(&home).unwrap());
+        let store = Store::open_or_create(&home.media()).unwrap();
+        let mut media = MediaFollower::new(&home, catalogue, store).unwrap();
+        media.catch_up(AT_MS).await.unwrap();
         let state = State::open(&home.state()).unwrap();
         let (_, rules) = state.rules().unwrap();
         let archive = Archive::open(home.clone(), rules).unwrap();
