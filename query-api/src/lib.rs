@@ -6,3 +6,6 @@ pub mod exports;
 pub mod formats;
 pub mod http;
 pub mod queries;
+
+#[cfg(test)]
+mod permission;

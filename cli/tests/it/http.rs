@@ -614,18 +614,64 @@ fn a_conversation_out_of_scope_looks_like_one_that_is_not_there() {
 }
 
 #[test]
-fn a_narrow_scope_may_neither_ask_sql_nor_feed_the_directory() {
+fn a_narrow_scope_may_not_feed_the_directory() {
     let (run, server, _) = served();
     for scope in ["employee:li", "department:1"] {
         let client = server.client(&run.token(scope));
-        let sql = client.send("POST", "/v1/sql", b"{\"sql\":\"SELECT 1\"}");
-        assert_eq!(sql.problem(), (403, "forbidden".into()));
         for table in ["employees", "no-such-table"] {
             let path = format!("/v1/directory/{table}");
             let put = client.send("PUT", &path, b"");
             assert_eq!(put.problem(), (403, "forbidden".into()));
         }
     }
+}
+
+#[test]
+fn sql_of_a_narrow_scope_has_only_what_a_search_shows() {
+    let (run, server, all) = served();
+    let sql = |client: &Client, statement: &str| {
+        let body = json!({ "sql": statement }).to_string();
+        client.send("POST", "/v1/sql", body.as_bytes())
+    };
+    let every = sql(&all, "SELECT seq FROM messages").ok().items().len();
+    for scope in ["employee:li", "department:20", "employee:nobody"] {
+        let client = server.client(&run.token(scope));
+        let found = sql(&client, "SELECT seq FROM messages ORDER BY seq").ok();
+        let found: BTreeSet<i64> = found
+            .items()
+            .iter()
+            .map(|row| row["seq"].as_i64().unwrap())
+            .collect();
+        assert_eq!(found, seqs(&client, "/v1/search?"), "{scope}");
+        assert!(found.len() < every, "{scope}");
+    }
+    let client = server.client(&run.token("employee:li"));
+    // Fails on every text that is no number, and there is one in every message but none here.
+    let none =
+        "SELECT count(*) AS n FROM messages WHERE from_id = 'zhang' AND cast(text AS INT) > 0";
+    assert_eq!(sql(&client, none).ok().items()[0]["n"], 0);
+    for hidden in [
+        "SELECT * FROM information_schema.tables",
+        "SELECT * FROM information_schema.columns",
+        "SHOW TABLES",
+        "DESCRIBE messages",
+        "EXPLAIN SELECT * FROM messages",
+        "EXPLAIN ANALYZE SELECT * FROM messages",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * INTO stolen FROM messages",
+        "WITH a AS (SELECT 1) INSERT INTO messages SELECT * FROM messages",
+        "CREATE EXTERNAL TABLE p STORED AS CSV LOCATION '/etc/passwd'",
+        "COPY messages TO '/tmp/stolen.csv'",
+        "SET datafusion.catalog.information_schema = true",
+    ] {
+        let answer = sql(&client, hidden);
+        assert_eq!(answer.status, 400, "{hidden}: {}", answer.body);
+        assert_eq!(answer.body, sql(&all, hidden).body, "{hidden}");
+    }
+    let mine = sql(&client, "SELECT cast(text AS INT) FROM messages");
+    assert_eq!(mine.problem(), (400, "sql_failed".into()));
+    assert!(!mine.body.contains("在"), "{}", mine.body);
 }
 
 #[test]

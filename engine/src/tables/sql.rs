@@ -4,6 +4,7 @@
 //! the process (measured: 10,000 `+`, 20,000 parentheses). So the text's size, its nesting and
 //! its operators are counted by the tokenizer, which is a loop, before anything recursive runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -11,6 +12,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::resolve::resolve_table_references;
@@ -18,6 +20,8 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use futures::TryStreamExt;
+
+use super::barrier::check_plan;
 
 /// Bytes of a statement.
 pub const SQL_BYTES_MAX: usize = 16 * 1024;
@@ -135,6 +139,9 @@ pub fn check(sql: &str) -> Result<Vec<String>, SqlError> {
     Ok(tables.iter().map(|name| name.table().to_string()).collect())
 }
 
+/// Looks at a plan before it runs.
+type PlanCheck = fn(&Arc<dyn ExecutionPlan>) -> Result<(), DataFusionError>;
+
 /// How much an answer may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -165,9 +172,30 @@ pub async fn query(
     sql: &str,
     budget: Budget,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+    query_checked(ctx, sql, budget, |_| Ok(())).await
+}
+
+/// As [`query`], over a session of guarded tables: a plan that reads anything else is refused.
+///
+/// # Errors
+/// As [`query`].
+pub async fn query_guarded(
+    ctx: &SessionContext,
+    sql: &str,
+    budget: Budget,
+) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
+    query_checked(ctx, sql, budget, check_plan).await
+}
+
+async fn query_checked(
+    ctx: &SessionContext,
+    sql: &str,
+    budget: Budget,
+    may_run: PlanCheck,
+) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
     check(sql)?;
     let (ctx, sql) = (ctx.clone(), sql.to_string());
-    let task = SpawnedTask::spawn(async move { run(&ctx, &sql, budget).await });
+    let task = SpawnedTask::spawn(async move { run(&ctx, &sql, budget, may_run).await });
     let ended = match budget.time_max {
         None => task.join().await,
         // When it elapses the task is dropped, which aborts it.
@@ -182,14 +210,21 @@ async fn run(
     ctx: &SessionContext,
     sql: &str,
     budget: Budget,
+    may_run: PlanCheck,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SqlError> {
     let options = SQLOptions::new()
         .with_allow_ddl(false)
         .with_allow_dml(false)
         .with_allow_statements(false);
     let frame = ctx.sql_with_options(sql, options).await?;
-    let schema = std::sync::Arc::clone(frame.schema().inner());
-    let mut stream = frame.execute_stream().await.map_err(|e| running(&e))?;
+    let schema = Arc::clone(frame.schema().inner());
+    let context = frame.task_ctx().into();
+    let plan = frame
+        .create_physical_plan()
+        .await
+        .map_err(|e| running(&e))?;
+    may_run(&plan)?;
+    let mut stream = execute_stream(plan, context).map_err(|e| running(&e))?;
     let (mut rows, mut n_bytes, mut n_rows) = (Vec::new(), 0usize, 0u64);
     while let Some(batch) = stream.try_next().await.map_err(|e| running(&e))? {
         n_rows += batch.num_rows() as u64;

@@ -10,6 +10,7 @@ use huicun_engine::directory::Directory;
 use huicun_semantics::conversation::{Kind, kind_of_pair, kind_of_room};
 use huicun_semantics::interval::Interval;
 use huicun_semantics::role::Role;
+use tantivy::collector::Count;
 use tantivy::columnar::StrColumn;
 use tantivy::query::{
     AllQuery, BooleanQuery, ConstScoreQuery, Occur, PhraseQuery, Query as TantivyQuery, RangeQuery,
@@ -46,7 +47,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The filters of a question within a scope.
     pub(super) fn new(
-        searcher: &Searcher,
+        rooms: &Rooms,
         scope: &Scope,
         directory: &Arc<Directory>,
         question: &Question,
@@ -63,7 +64,7 @@ impl Wanted {
                     .flat_map(|id| directory.departments_below(id))
                     .collect(),
             ),
-            kinds: Arc::new(Kinds::new(searcher, directory)),
+            kinds: Arc::new(Kinds::new(rooms, directory)),
         }
     }
 
@@ -221,17 +222,17 @@ fn asked_kinds(question: &Question) -> Option<Vec<Kind>> {
 /// Kinds of conversations, each resolved once a search.
 pub struct Kinds {
     directory: Arc<Directory>,
-    searcher: Searcher,
+    rooms: Rooms,
     known: Mutex<HashMap<String, Kind>>,
     /// What conversations count for, where messages are counted.
     groups: Mutex<HashMap<String, Arc<Groups>>>,
 }
 
 impl Kinds {
-    pub(super) fn new(searcher: &Searcher, directory: &Arc<Directory>) -> Self {
+    pub(super) fn new(rooms: &Rooms, directory: &Arc<Directory>) -> Self {
         Self {
             directory: Arc::clone(directory),
-            searcher: searcher.clone(),
+            rooms: rooms.clone(),
             known: Mutex::default(),
             groups: Mutex::default(),
         }
@@ -269,8 +270,7 @@ impl Kinds {
         let is_employee = |id: &str| self.directory.role(id) == Role::Employee;
         let mut found: Vec<(String, Interval)> = match conversation.split_once('|') {
             Some((a, b)) => [a, b].map(|id| (id.to_owned(), ALWAYS)).into(),
-            None => partners(&self.searcher, FIELDS.room_person, conversation)
-                .into_iter()
+            None => (self.rooms.people_of(conversation))
                 .map(|id| (id, ALWAYS))
                 .collect(),
         };
@@ -286,9 +286,8 @@ impl Kinds {
 
     /// Whether a customer ever spoke or received in the room.
     fn room_has_customer(&self, room: &str) -> bool {
-        partners(&self.searcher, FIELDS.room_person, room)
-            .iter()
-            .any(|person| self.directory.role(person) == Role::Customer)
+        let mut people = self.rooms.people_of(room);
+        people.any(|person| self.directory.role(&person) == Role::Customer)
     }
 }
 
@@ -298,9 +297,76 @@ pub(super) fn read_name(column: &StrColumn, ordinal: u64, name: &mut String) -> 
     matches!(column.ord_to_str(ordinal, name), Ok(true))
 }
 
+/// Who ever spoke or received in which room, as far as the asker may know. A room in which nobody
+/// in his scope ever did is seen only for the times when one of them was a member; so of such a
+/// room only people of those times are told. Else filters, kinds and counts would tell of messages
+/// that he may not read.
+#[derive(Clone)]
+pub(super) struct Rooms {
+    searcher: Searcher,
+    /// The rooms that are seen in part, and when.
+    partial: Arc<HashMap<String, Vec<Interval>>>,
+}
+
+impl Rooms {
+    /// As a scope sees them.
+    pub(super) fn new(searcher: &Searcher, scope: &Scope, directory: &Directory) -> Self {
+        let visible: Vec<&str> = match scope.employees() {
+            Some(people) => people.iter().map(String::as_str).collect(),
+            None => Vec::new(),
+        };
+        let mut partial: HashMap<String, Vec<Interval>> = HashMap::new();
+        for person in &visible {
+            for (room, interval) in directory.memberships_of(person) {
+                partial.entry(room.to_owned()).or_default().push(interval);
+            }
+        }
+        if !partial.is_empty() {
+            for person in &visible {
+                for room in partners(searcher, FIELDS.person_room, person) {
+                    partial.remove(&room);
+                }
+            }
+        }
+        Self {
+            searcher: searcher.clone(),
+            partial: Arc::new(partial),
+        }
+    }
+
+    /// The rooms of a person.
+    fn of(&self, person: &str) -> impl Iterator<Item = String> {
+        let rooms = partners(&self.searcher, FIELDS.person_room, person).into_iter();
+        rooms.filter(|room| self.is_told(room, person))
+    }
+
+    /// The people of a room.
+    fn people_of(&self, room: &str) -> impl Iterator<Item = String> {
+        let people = partners(&self.searcher, FIELDS.room_person, room).into_iter();
+        people.filter(|person| self.is_told(room, person))
+    }
+
+    fn is_told(&self, room: &str, person: &str) -> bool {
+        let Some(stays) = self.partial.get(room) else {
+            return true;
+        };
+        let times = stays.iter().map(|stay| between(stay.from_ms, stay.to_ms));
+        let seen = BooleanQuery::intersection(vec![
+            term(FIELDS.conversation, room),
+            Box::new(BooleanQuery::union(vec![
+                term(FIELDS.from, person),
+                term(FIELDS.to, person),
+            ])),
+            Box::new(BooleanQuery::union(times.collect())),
+        ]);
+        // What cannot be read is closed.
+        self.searcher.search(&seen, &Count).is_ok_and(|n| n > 0)
+    }
+}
+
 /// What follows `first NUL` in a dictionary of pairs. The dictionary holds every pair that was
 /// ever seen, so no document is read.
-fn partners(searcher: &Searcher, field: Field, first: &str) -> BTreeSet<String> {
+pub(super) fn partners(searcher: &Searcher, field: Field, first: &str) -> BTreeSet<String> {
     let prefix = format!("{first}\0");
     let end = format!("{first}\u{1}");
     let mut found = BTreeSet::new();
@@ -360,14 +426,11 @@ fn literal(text: &str) -> Box<dyn TantivyQuery> {
 /// which he ever spoke or received, and rooms of which he was a member at the time by the
 /// directory (contract, "Taking part in a room").
 fn takes_part<'a>(
-    searcher: &Searcher,
+    known: &Rooms,
     directory: &Directory,
     people: impl Iterator<Item = &'a str> + Clone,
 ) -> Box<dyn TantivyQuery> {
-    let rooms: BTreeSet<String> = people
-        .clone()
-        .flat_map(|person| partners(searcher, FIELDS.person_room, person))
-        .collect();
+    let rooms: BTreeSet<String> = people.clone().flat_map(|person| known.of(person)).collect();
     let mut any = vec![
         any_term(FIELDS.from, people.clone()),
         any_term(FIELDS.to, people.clone()),
@@ -397,7 +460,7 @@ fn file_named(literals: &[String]) -> Box<dyn TantivyQuery> {
 /// What an operator finds, and whether it looks at conversations, of which a message can have
 /// several.
 fn found_by(
-    searcher: &Searcher,
+    known: &Rooms,
     directory: &Directory,
     filter: &Meant,
 ) -> Option<(Box<dyn TantivyQuery>, bool)> {
@@ -405,7 +468,7 @@ fn found_by(
     Some(match filter.on {
         Operator::From => (any_term(FIELDS.from, values()), false),
         Operator::To => (any_term(FIELDS.to, values()), false),
-        Operator::With => (takes_part(searcher, directory, values()), true),
+        Operator::With => (takes_part(known, directory, values()), true),
         Operator::In => (any_term(FIELDS.conversation, values()), true),
         Operator::Type => (any_term(FIELDS.msgtype, values()), false),
         Operator::File => (file_named(&filter.any_of), false),
@@ -416,7 +479,7 @@ fn found_by(
 
 /// Messages in which an employee takes part who was then in one of `departments` or below.
 fn department_takes_part(
-    searcher: &Searcher,
+    known: &Rooms,
     directory: &Directory,
     departments: &[String],
 ) -> Box<dyn TantivyQuery> {
@@ -432,18 +495,18 @@ fn department_takes_part(
             match (interval.from_ms, interval.to_ms) {
                 (None, None) => steady.push(person.as_str()),
                 (from_ms, to_ms) => any.push(Box::new(BooleanQuery::intersection(vec![
-                    takes_part(searcher, directory, std::iter::once(person.as_str())),
+                    takes_part(known, directory, std::iter::once(person.as_str())),
                     between(from_ms, to_ms),
                 ]))),
             }
         }
     }
-    any.push(takes_part(searcher, directory, steady.into_iter()));
+    any.push(takes_part(known, directory, steady.into_iter()));
     Box::new(BooleanQuery::union(any))
 }
 
 pub(super) fn to_tantivy(
-    searcher: &Searcher,
+    known: &Rooms,
     scope: &Scope,
     directory: &Directory,
     question: &Question,
@@ -466,7 +529,7 @@ pub(super) fn to_tantivy(
     };
     if let Some(visible) = scope.employees() {
         must(takes_part(
-            searcher,
+            known,
             directory,
             visible.iter().map(String::as_str),
         ));
@@ -476,21 +539,21 @@ pub(super) fn to_tantivy(
     }
     if !question.employees.is_empty() {
         must(takes_part(
-            searcher,
+            known,
             directory,
             question.employees.iter().map(String::as_str),
         ));
     }
     if !question.customers.is_empty() {
         must(takes_part(
-            searcher,
+            known,
             directory,
             question.customers.iter().map(String::as_str),
         ));
     }
     if !question.departments.is_empty() {
         must(department_takes_part(
-            searcher,
+            known,
             directory,
             &question.departments,
         ));
@@ -516,7 +579,7 @@ pub(super) fn to_tantivy(
     }
     let mut unwanted_by_filter: Vec<Box<dyn TantivyQuery>> = Vec::new();
     for filter in meant(directory, question) {
-        match found_by(searcher, directory, &filter) {
+        match found_by(known, directory, &filter) {
             Some((found, _)) if !filter.is_negated => must(found),
             Some((found, false)) => unwanted_by_filter.push(found),
             // Of a message to several pairs the collector looks at each.

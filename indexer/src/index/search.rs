@@ -3,6 +3,7 @@
 //! Every question takes a [`Scope`] first. Roles, and with them the kind of a conversation, are
 //! those of the directory of now, so they are looked up here and never stored in the index.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use huicun_semantics::time::Zone;
 use tantivy::schema::{TantivyDocument, Value};
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
-use super::filter::{Kinds, Wanted, to_tantivy};
+use super::filter::{Kinds, Rooms, Wanted, partners, to_tantivy};
 use super::fold::{find_all, fold};
 use super::follow::{self, IndexError, Watermark};
 use super::page::Page;
@@ -165,8 +166,9 @@ impl SearchIndex {
         let version = self.watermark()?.map_or(0, |w| w.version);
         self.reader.reload()?;
         let searcher = self.reader.searcher();
-        let query = to_tantivy(&searcher, scope, directory, question);
-        let wanted = Wanted::new(&searcher, scope, directory, question);
+        let rooms = Rooms::new(&searcher, scope, directory);
+        let query = to_tantivy(&rooms, scope, directory, question);
+        let wanted = Wanted::new(&rooms, scope, directory, question);
         let page = searcher.search(
             &query,
             &Page {
@@ -216,8 +218,9 @@ impl SearchIndex {
         let version = self.watermark()?.map_or(0, |w| w.version);
         self.reader.reload()?;
         let searcher = self.reader.searcher();
-        let query = to_tantivy(&searcher, scope, directory, question);
-        let wanted = Wanted::new(&searcher, scope, directory, question);
+        let rooms = Rooms::new(&searcher, scope, directory);
+        let query = to_tantivy(&rooms, scope, directory, question);
+        let wanted = Wanted::new(&rooms, scope, directory, question);
         let tallied = searcher.search(&query, &Tally { by, wanted, zone })?;
         Ok(Tallied {
             messages_version: version,
@@ -225,9 +228,23 @@ impl SearchIndex {
         })
     }
 
-    /// Tells the kinds that conversations have by the directory.
-    pub fn kinds(&self, directory: &Arc<Directory>) -> Arc<Kinds> {
-        Arc::new(Kinds::new(&self.reader.searcher(), directory))
+    /// The rooms in which one of `people` ever spoke or received.
+    ///
+    /// # Errors
+    /// An index that cannot be read.
+    pub fn rooms_of(&self, people: &HashSet<String>) -> Result<HashSet<String>, IndexError> {
+        self.reader.reload()?;
+        let searcher = self.reader.searcher();
+        let rooms = people
+            .iter()
+            .flat_map(|id| partners(&searcher, FIELDS.person_room, id));
+        Ok(rooms.collect())
+    }
+
+    /// Tells the kinds that conversations have by the directory, and by what a scope sees.
+    pub fn kinds(&self, scope: &Scope, directory: &Arc<Directory>) -> Arc<Kinds> {
+        let rooms = Rooms::new(&self.reader.searcher(), scope, directory);
+        Arc::new(Kinds::new(&rooms, directory))
     }
 
     fn hit(

@@ -81,7 +81,7 @@ pub async fn conversations(
             as_of: archive.as_of_period(scope, 0, &directory, period).await,
         });
     };
-    let kinds = index.kinds(&directory);
+    let kinds = index.kinds(scope, &directory);
     let by = (By::Conversation, zone);
     let tallied = tally(scope, index, &directory, asked, by).await?;
     let total = tallied.groups.len() as u64;

@@ -95,7 +95,10 @@ pub async fn dialogues(
         .flat_map(|rows| (0..rows.started.len()).map(move |row| (rows.place(row), (rows, row))));
     let (items, next) = page(after.as_ref(), params.limit, rows, |place, (rows, row)| {
         let item = rows.item(row, zone);
-        let is_kept = wanted.keeps(&item.conversation, place.first, &item.employees);
+        // Of a room that is seen in part, one that went on later tells of what was said then.
+        let ended_ms = rows.ended[row] / 1000;
+        let is_kept = wanted.keeps(&item.conversation, place.first, &item.employees)
+            && wanted.sees(&item.conversation, ended_ms, &item.employees);
         is_kept.then_some(item)
     });
     let as_of = archive

@@ -1,15 +1,18 @@
-//! Read-only SQL. For callers who may see everything only: a filtered view leaks hidden rows
-//! through predicates that fail, so a narrower scope is refused rather than half enforced.
+//! Read-only SQL. Who does not see everything has tables of the visible rows only
+//! (`engine/src/tables/barrier.rs`), so that no expression of his, failing or not, ever looks at
+//! another.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use huicun_engine::access::Scope;
-use huicun_engine::jobs::columns;
 use huicun_engine::jobs::derive::sql as derived;
-use huicun_engine::tables::{self, Budget};
+use huicun_engine::jobs::{Facts, columns};
+use huicun_engine::tables::{self, Budget, Tables, Visible};
 use huicun_semantics::time::Zone;
 use serde_json::Value;
 
@@ -35,25 +38,38 @@ pub async fn sql(
     statement: &str,
     budget: Budget,
 ) -> Result<(Table, AsOf), QuestionError> {
-    if !scope.is_all() {
-        return Err(QuestionError::Forbidden(
-            "SQL needs a caller whose scope is `all`",
-        ));
-    }
     // What is refused changes nothing, the derived tables neither.
     let asked = tables::check(statement)?;
-    let tables = tables::open(archive.home()).await?;
-    let ctx = tables.session().await?;
+    let tables = tables::open_asked(archive.home(), &asked).await?;
     // Who asks for messages only does not wait for figures.
-    if asked.iter().any(|name| derived::is_derived(name)) {
-        let facts = archive.facts().await?;
+    let facts = match asked.iter().any(|name| derived::is_derived(name)) {
+        true => Some(archive.facts().await?),
+        false => None,
+    };
+    let visible = visible(scope, archive, &tables, facts.as_deref(), &asked).await?;
+    let ctx = match &visible {
+        Some(visible) => tables.session_of(visible).await?,
+        None => tables.session().await?,
+    };
+    if let Some(facts) = &facts {
         let reviews = archive.state()?.behaviour_reviews()?;
-        facts.snapshot.register(&ctx, &reviews).await?;
+        match &visible {
+            Some(visible) => {
+                let snapshot = &facts.snapshot;
+                snapshot
+                    .register_visible(&ctx, &reviews, &asked, visible)
+                    .await?;
+            }
+            None => facts.snapshot.register(&ctx, &reviews, &asked).await?,
+        }
     }
     if asked.iter().any(|name| name == columns::TABLE) {
         columns::register(&ctx).await?;
     }
-    let (schema, batches) = tables::query(&ctx, statement, budget).await?;
+    let (schema, batches) = match visible {
+        Some(_) => tables::query_guarded(&ctx, statement, budget).await?,
+        None => tables::query(&ctx, statement, budget).await?,
+    };
     let columns = schema
         .fields()
         .iter()
@@ -68,6 +84,39 @@ pub async fn sql(
     let directory = archive.directory().await?;
     let as_of = archive.as_of(tables.messages_version(), &directory);
     Ok((Table { columns, rows }, as_of))
+}
+
+/// What of the tables asked for is visible; none for a scope that sees everything. Rooms are seen
+/// as in a search and in the lists of figures: whole where somebody in scope ever spoke or
+/// received, by what the index or the derived tables know.
+async fn visible(
+    scope: &Scope,
+    archive: &Archive,
+    tables: &Tables,
+    facts: Option<&Facts>,
+    asked: &[String],
+) -> Result<Option<Arc<Visible>>, QuestionError> {
+    let Some(people) = scope.employees() else {
+        return Ok(None);
+    };
+    let mut rooms: HashSet<String> = match archive.search()? {
+        Some(index) => index.rooms_of(people)?,
+        None => HashSet::new(),
+    };
+    if let Some(facts) = facts {
+        let known = facts.snapshot.room_people().await?.into_iter();
+        let seen = known.filter(|(_, those)| those.iter().any(|id| people.contains(id)));
+        rooms.extend(seen.map(|(room, _)| room));
+    }
+    let directory = archive.directory().await?;
+    let visible = Visible::new(scope, &directory, rooms);
+    Ok(match visible {
+        Some(visible) if asked.iter().any(|name| name == "kf_messages") => {
+            let sessions = tables.sessions_of(people).await?;
+            Some(Arc::new(visible.with_sessions(sessions)))
+        }
+        visible => visible.map(Arc::new),
+    })
 }
 
 fn kind(field: &Field) -> ColumnKind {

@@ -1,10 +1,11 @@
 //! The derived tables in SQL: as they are, with views of them; behaviours beside their reviews, which
 //! are the state's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::common::JoinType;
 use datafusion::datasource::MemTable;
@@ -17,6 +18,8 @@ use super::output::instants;
 use super::schema;
 use crate::archive::TableError;
 use crate::state::behaviours::Review;
+use crate::tables::barrier::Guarded;
+use crate::tables::visible::{Visible, filter};
 
 /// Under this name SQL sees all timeouts, those too that will come if nobody answers.
 pub const TIMEOUTS_AND_COMING: &str = "timeouts_and_coming";
@@ -51,11 +54,22 @@ pub fn is_derived(name: &str) -> bool {
         || VIEWS.iter().any(|(view, ..)| *view == name)
 }
 
+/// Whether a statement that names `asked` reads a derived table, by itself or through a view.
+fn is_read(table: &str, asked: &[String]) -> bool {
+    let through = |name: &str| match name {
+        "timeouts" | TIMEOUTS_AND_COMING => table == schema::TIMEOUTS,
+        "replies" => table == schema::DIALOGUES,
+        BEHAVIOUR_REVIEWS => table == schema::BEHAVIOURS,
+        other => table == other,
+    };
+    asked.iter().any(|name| through(name))
+}
+
 /// Reviews by behaviour, the oldest of each first.
 pub type Reviews = HashMap<String, Vec<Review>>;
 
 impl Snapshot {
-    /// Lets a session see the derived tables and the views.
+    /// Lets a session see those of the derived tables and views that a statement names.
     ///
     /// # Errors
     /// A table that cannot be opened.
@@ -63,15 +77,65 @@ impl Snapshot {
         &self,
         ctx: &SessionContext,
         reviews: &Reviews,
+        asked: &[String],
     ) -> Result<(), TableError> {
+        register(ctx, &self.providers(ctx, asked).await?, reviews, asked).await
+    }
+
+    /// As [`Snapshot::register`], with the visible rows only: views are of those, and reviews of
+    /// visible behaviours.
+    ///
+    /// # Errors
+    /// A table that cannot be opened, or behaviours that cannot be read.
+    pub async fn register_visible(
+        &self,
+        ctx: &SessionContext,
+        reviews: &Reviews,
+        asked: &[String],
+        visible: &Arc<Visible>,
+    ) -> Result<(), TableError> {
+        let mut providers = self.providers(ctx, asked).await?;
+        for spec in schema::TABLES
+            .iter()
+            .filter(|spec| is_read(spec.name, asked))
+        {
+            let empty = || Arc::new(EmptyTable::new(spec.schema())) as Arc<dyn TableProvider>;
+            let all = providers.remove(spec.name).unwrap_or_else(empty);
+            // Without a rule nothing of it is visible.
+            let guarded = match filter(spec.name, visible) {
+                Some(filter) => Arc::new(Guarded::new(all, filter)) as Arc<dyn TableProvider>,
+                None => empty(),
+            };
+            providers.insert(spec.name, guarded);
+        }
+        let mut shown = Reviews::new();
+        if !reviews.is_empty()
+            && let Some(behaviours) = providers.get(schema::BEHAVIOURS)
+        {
+            let ids = ids_of(ctx, Arc::clone(behaviours)).await;
+            let ids = ids.map_err(|e| failed(schema::BEHAVIOURS, e))?;
+            shown.clone_from(reviews);
+            shown.retain(|id, _| ids.contains(id));
+        }
+        register(ctx, &providers, &shown, asked).await
+    }
+
+    async fn providers(
+        &self,
+        ctx: &SessionContext,
+        asked: &[String],
+    ) -> Result<HashMap<&'static str, Arc<dyn TableProvider>>, TableError> {
         let mut providers: HashMap<&str, Arc<dyn TableProvider>> = HashMap::new();
-        for spec in schema::TABLES.iter() {
+        for spec in schema::TABLES
+            .iter()
+            .filter(|spec| is_read(spec.name, asked))
+        {
             if let Some(table) = self.table(spec.name) {
                 table.register(&ctx.state());
                 providers.insert(spec.name, table.provider().await?);
             }
         }
-        register(ctx, &providers, reviews).await
+        Ok(providers)
     }
 }
 
@@ -80,15 +144,24 @@ impl Snapshot {
 /// # Errors
 /// A name that is taken.
 pub async fn register_empty(ctx: &SessionContext) -> Result<(), TableError> {
-    register(ctx, &HashMap::new(), &Reviews::new()).await
+    let tables = schema::TABLES.iter().map(|spec| spec.name.to_string());
+    let views = VIEWS.iter().map(|(name, ..)| name.to_string());
+    let more = [TIMEOUTS_AND_COMING, BEHAVIOUR_REVIEWS].map(String::from);
+    let all: Vec<String> = tables.chain(views).chain(more).collect();
+    register(ctx, &HashMap::new(), &Reviews::new(), &all).await
 }
 
 async fn register(
     ctx: &SessionContext,
     providers: &HashMap<&str, Arc<dyn TableProvider>>,
     reviews: &Reviews,
+    asked: &[String],
 ) -> Result<(), TableError> {
-    for spec in schema::TABLES.iter() {
+    let is_asked = |name: &str| asked.iter().any(|asked| asked == name);
+    for spec in schema::TABLES
+        .iter()
+        .filter(|spec| is_read(spec.name, asked))
+    {
         let provider = match providers.get(spec.name) {
             Some(provider) => Arc::clone(provider),
             None => Arc::new(EmptyTable::new(spec.schema())),
@@ -104,10 +177,12 @@ async fn register(
         ctx.register_table(name, provider)
             .map_err(|e| failed(spec.name, e))?;
     }
-    let all = reviews_table(reviews, ReviewRows::All);
-    all.and_then(|all| ctx.register_table(BEHAVIOUR_REVIEWS, all))
-        .map_err(|e| failed(BEHAVIOUR_REVIEWS, e))?;
-    for (name, _, select) in VIEWS {
+    if is_asked(BEHAVIOUR_REVIEWS) {
+        let all = reviews_table(reviews, ReviewRows::All);
+        all.and_then(|all| ctx.register_table(BEHAVIOUR_REVIEWS, all))
+            .map_err(|e| failed(BEHAVIOUR_REVIEWS, e))?;
+    }
+    for (name, _, select) in VIEWS.into_iter().filter(|(name, ..)| is_asked(name)) {
         let view = ctx.sql(select).await.map_err(|e| failed(name, e))?;
         ctx.register_table(name, view.into_view())
             .map_err(|e| failed(name, e))?;
@@ -137,6 +212,25 @@ fn with_reviews(
         .with_column("review", word)?
         .drop_columns(&["reviewed_id"])?;
     Ok(joined.into_view())
+}
+
+/// The ids of the behaviours that a provider has.
+async fn ids_of(
+    ctx: &SessionContext,
+    behaviours: Arc<dyn TableProvider>,
+) -> Result<HashSet<String>, DataFusionError> {
+    let rows = ctx
+        .read_table(behaviours)?
+        .select([col("behaviour_id")])?
+        .collect()
+        .await?;
+    let mut ids = HashSet::new();
+    for batch in rows {
+        let column = arrow::compute::cast(batch.column(0), &DataType::Utf8)?;
+        let column: &StringArray = column.as_string();
+        ids.extend(column.iter().flatten().map(String::from));
+    }
+    Ok(ids)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
