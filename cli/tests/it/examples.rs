@@ -164,6 +164,7 @@ fn the_examples_of_the_description_are_what_a_server_answers() {
     let without = [
         "GET /metrics",
         "GET /v1/media/{msgid}",
+        "GET /v1/exports/{id}/file",
         "GET /v1/wecom/callback",
         "POST /v1/wecom/callback",
     ];
@@ -221,6 +222,11 @@ fn ask_everything(asking: &mut Asking) {
         Some(saved),
     );
     asking.ask("DELETE /v1/searches/{id}", json!({"id": saved_id}), None);
+    let export = json!({"what": "search", "format": "ndjson", "q": "发货"});
+    let export = asking.ask("POST /v1/exports", json!({}), Some(export))["id"].clone();
+    asking.get("/v1/exports", json!({}));
+    asking.get("/v1/exports/{id}", json!({"id": export}));
+    asking.ask("POST /v1/exports/{id}/cancel", json!({"id": export}), None);
     asking.get("/v1/dialogues", json!({"from": day, "to": day, "limit": 1}));
     asking.get("/v1/timeouts", json!({"limit": 1}));
     asking.get("/v1/contacts", json!({"per": "customer", "limit": 1}));

@@ -62,7 +62,12 @@ pub(super) fn open(path: &Path) -> Result<Option<Connection>, AuditError> {
     // A read-only connection cannot use a WAL that nobody has open.
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.busy_timeout(crate::archive::sqlite::PATIENCE)?;
-    Ok(Some(connection))
+    // Whoever made the file may have found the disk full before its first table.
+    let is_begun: bool =
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema)", (), |row| {
+            row.get(0)
+        })?;
+    Ok(is_begun.then_some(connection))
 }
 
 /// The entries that a filter lets through, newest first.

@@ -74,6 +74,21 @@ pub const CODES: &[(&str, &[&str], &str)] = &[
         &["409"],
         "the caller has saved 500 searches already",
     ),
+    (
+        "too_many_exports",
+        &["409"],
+        "the caller has 20 exports already that are not finished",
+    ),
+    (
+        "export_not_done",
+        &["409"],
+        "the export has no file: it is not finished, failed or was cancelled",
+    ),
+    (
+        "export_expired",
+        &["410"],
+        "the file of the export was kept for seven days and is gone",
+    ),
     ("media_lost", &["410"], "the file is gone for good"),
     (
         "precondition_failed",

@@ -32,8 +32,8 @@ use super::described::{completed, with_metrics};
 use super::jwt::JwtDoor;
 use super::problem::{self, Problem};
 use super::{
-    audit, auth, caching, callback, connections, docs_page, exports, health, kf, media, metrics, people,
-    reports, reviews, routes, rules, search, searches, tokens,
+    audit, auth, caching, callback, connections, docs_page, exports, health, kf, media, metrics,
+    people, reports, reviews, routes, rules, search, searches, tokens,
 };
 use crate::queries::Archive;
 use crate::queries::media::MediaAccess;

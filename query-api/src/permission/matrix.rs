@@ -50,7 +50,10 @@ fn things(company: &Company) -> Option<Things> {
     Some(Things {
         conversations: of(is_pair, pair, "e9|wmc99")?,
         rooms: of(
-            |said| !said.room.is_empty(),
+            |said| {
+                let mut talkers = said.to.iter().chain([&said.from]);
+                !said.room.is_empty() && talkers.any(|id| id.starts_with("wmc"))
+            },
             |said| said.room.clone(),
             "wrnowhere",
         )?,
@@ -238,7 +241,7 @@ async fn hostile() {
     let folder = base(&company, &[]).await;
     let served = Served::new(folder.path(), &[], company.said.iter()).await;
     let many = |text: &str, n: usize| text.repeat(n);
-    let search = |q: String| Ask::get(format!("/v1/search?q={}", q.replace(' ', "%20")));
+    let search = |q: String| Ask::get(format!("/v1/search?q={}", encoded(&q)));
     let statements = [
         format!("SELECT {}1{}", many("(", 20_000), many(")", 20_000)),
         format!("SELECT {}1{}", many("(", 60), many(")", 60)),

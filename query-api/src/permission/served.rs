@@ -46,7 +46,7 @@ impl Answer {
         format!("{:?}\n{}", self.headers, self.body)
     }
 
-    /// Without `as_of`, which is the archive's and not the caller's.
+    /// Without `as_of`, which is the archive's and not the caller's, and the `ETag` made of it.
     pub fn without_stamp(&self) -> Self {
         let mut json = self.json();
         let body = match json.as_object_mut() {
@@ -56,9 +56,12 @@ impl Answer {
             }
             None => self.body.clone(),
         };
+        let mut headers = self.headers.clone();
+        headers.retain(|(name, _)| name != "etag");
         Self {
+            status: self.status,
+            headers,
             body,
-            ..self.clone()
         }
     }
 }
