@@ -284,8 +284,8 @@ pub async fn cancel_export(
 #[utoipa::path(get, path = "/v1/exports/{id}/file", tag = "exports", params(
     ("id" = String, Path, description = "the export's id"),
 ), responses(
-    (status = 200, description = "the file", content_type = "application/octet-stream"),
-    (status = 206, description = "the range asked for", content_type = "application/octet-stream"),
+    (status = 200, description = "the file", content_type = "*/*"),
+    (status = 206, description = "the range asked for", content_type = "*/*"),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),

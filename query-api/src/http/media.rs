@@ -123,8 +123,8 @@ pub async fn list_media(
     ("source" = Option<String>, Query, description = "the corp or import, where several have such a message"),
     ("as" = Option<String>, Query, description = "original, mp3 or wav (voice; needs ffmpeg on the server)"),
 ), responses(
-    (status = 200, description = "the file", content_type = "application/octet-stream"),
-    (status = 206, description = "the range asked for", content_type = "application/octet-stream"),
+    (status = 200, description = "the file", content_type = "*/*"),
+    (status = 206, description = "the range asked for", content_type = "*/*"),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
