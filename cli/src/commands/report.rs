@@ -9,15 +9,15 @@ use huicun_engine::access::Scope;
 use huicun_engine::archive::Home;
 use huicun_engine::metrics::Report as Kind;
 use huicun_engine::metrics::settings::Settings;
+use huicun_engine::metrics::unit::Per;
 use huicun_engine::rules::Rules;
 use huicun_engine::state::State;
-use huicun_query_api::answer::Table;
+use huicun_query_api::formats::report::{arrange, described};
 use huicun_query_api::queries::explain::{ExplainParams, Explanation, explain as ask_explain};
 use huicun_query_api::queries::ranking::{RankingParams, ranking as ask_ranking};
 use huicun_query_api::queries::reports::{
     Progress, Report as Answer, ReportParams, metrics as list_metrics, report as ask_report,
 };
-use serde_json::Value;
 
 use super::ask::{about, say_holes, target, with_as_of, write};
 use super::{open_archive, open_figures};
@@ -45,9 +45,7 @@ pub async fn report(data: &Path, report: Report) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
-    say_withheld(&answer, target.language);
-    let (zh, en) = kind.titles();
-    let about = about_of(about(zh, en), &mut answer, &target);
+    let about = about_of(kind.titles(), &mut answer, &target);
     write(&answer.table, &about, &target)
 }
 
@@ -76,12 +74,11 @@ pub async fn ranking(data: &Path, ranking: Ranking) -> Result<(), Failure> {
     bar.finish_and_clear();
     let mut answer = answer?;
     say_holes(&answer.as_of, target.language);
-    say_withheld(&answer, target.language);
-    let (zh, en) = match kind {
+    let titles = match kind {
         Kind::Stores => ("门店排名", "Ranking of stores"),
         _ => ("导购排名", "Ranking of guides"),
     };
-    let about = about_of(about(zh, en), &mut answer, &target);
+    let about = about_of(titles, &mut answer, &target);
     write(&answer.table, &about, &target)
 }
 
@@ -98,39 +95,6 @@ fn params_of(options: ReportArguments, progress: Option<Progress>) -> ReportPara
         per: options.per,
         rows_max: None,
         progress,
-    }
-}
-
-/// What is said where rows were kept back; nothing for who sees everything, as the operator does.
-fn withheld(answer: &Answer, language: Language) -> Option<(&'static str, String)> {
-    let told = |zh: &'static str, en: &'static str| match language {
-        Language::Zh => zh,
-        Language::En => en,
-    };
-    let name = |kind: &str| match kind {
-        "departments" => told("部门", "departments"),
-        "stores" => told("门店", "stores"),
-        "company" => told("全公司", "company"),
-        _ => told("其他", "others"),
-    };
-    if answer.withheld.is_empty() {
-        return None;
-    }
-    let parts = answer.withheld.iter();
-    let parts: Vec<String> = parts
-        .map(|(kind, n)| format!("{n} {}", name(kind)))
-        .collect();
-    let parts = parts.join(told("、", ", "));
-    let text = match language {
-        Language::Zh => format!("{parts}：只看得见其中一部分人，未列出"),
-        Language::En => format!("{parts}: not all of their people are in scope"),
-    };
-    Some((told("未列出的行", "Rows kept back"), text))
-}
-
-fn say_withheld(answer: &Answer, language: Language) {
-    if let Some((label, told)) = withheld(answer, language) {
-        eprintln!("{label}: {told}");
     }
 }
 
@@ -155,29 +119,11 @@ fn progress() -> (indicatif::ProgressBar, Progress) {
 }
 
 /// What the second sheet says, and how people see the rows: totals, and departments as a tree.
-fn about_of(mut about: About, answer: &mut Answer, target: &Target) -> About {
-    let label = match target.language {
-        Language::Zh => "统计时段",
-        Language::En => "Period",
-    };
-    let period = format!("{} – {}", answer.period.from, answer.period.to);
-    about.notes.push((label.into(), period));
+fn about_of(titles: (&str, &str), answer: &mut Answer, target: &Target) -> About {
+    let about = described(answer, titles, target.language);
     let mut about = with_as_of(about, &answer.as_of, target.language);
-    if let Some((label, told)) = withheld(answer, target.language) {
-        about.notes.push((label.into(), told));
-    }
-    about.definitions = answer
-        .metrics
-        .iter()
-        .map(|metric| match target.language {
-            Language::Zh => (metric.zh.clone(), metric.definition_zh.clone()),
-            Language::En => (metric.en.clone(), metric.definition.clone()),
-        })
-        .collect();
     if is_for_people(target) {
-        about.levels = in_tree_order(answer);
-        about.totals = std::mem::take(&mut answer.totals);
-        name_totals(&answer.table, &mut about, target.language);
+        arrange(answer, &mut about, target.language);
     }
     about
 }
@@ -195,73 +141,6 @@ fn is_for_people(target: &Target) -> bool {
     }
 }
 
-/// Puts the rows of departments into the order of their tree, slices of one beside each other,
-/// and gives each row's level. Other reports stay as they are.
-fn in_tree_order(answer: &mut Answer) -> Vec<u8> {
-    let tree = std::mem::take(&mut answer.tree);
-    let ids: Vec<String> = answer
-        .table
-        .rows
-        .iter()
-        .map(|row| row[0].as_str().unwrap_or_default().to_owned())
-        .collect();
-    let parent_of = |id: &str| -> Option<&str> {
-        let at = ids.iter().position(|known| known == id)?;
-        tree.get(at)?.1.as_deref()
-    };
-    // The path from the root; a parent without a row is left out, so that what is below stands
-    // at the top.
-    let path = |id: &str| -> Vec<String> {
-        let mut path = vec![id.to_owned()];
-        let mut at = id.to_owned();
-        while let Some(parent) = parent_of(&at) {
-            if path.iter().any(|seen| seen == parent) || !ids.iter().any(|i| i == parent) {
-                break;
-            }
-            path.insert(0, parent.to_owned());
-            at = parent.to_owned();
-        }
-        path
-    };
-    if tree.is_empty() {
-        return Vec::new();
-    }
-    let mut order: Vec<(Vec<String>, usize)> = ids
-        .iter()
-        .enumerate()
-        .map(|(at, id)| (path(id), at))
-        .collect();
-    order.sort();
-    let mut rows: Vec<Option<Vec<Value>>> = std::mem::take(&mut answer.table.rows)
-        .into_iter()
-        .map(Some)
-        .collect();
-    answer.table.rows = order
-        .iter()
-        .filter_map(|(_, at)| rows[*at].take())
-        .collect();
-    order
-        .iter()
-        .map(|(path, _)| u8::try_from(path.len() - 1).unwrap_or(u8::MAX))
-        .collect()
-}
-
-fn name_totals(table: &Table, about: &mut About, language: Language) {
-    let Some(at) = table.columns.iter().position(|column| column.key == "name") else {
-        // The company is its own total.
-        about.totals.clear();
-        return;
-    };
-    let word = match language {
-        Language::Zh => "合计",
-        Language::En => "Total",
-    };
-    for row in &mut about.totals {
-        row[0] = Value::from("");
-        row[at] = word.into();
-    }
-}
-
 pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failure> {
     let target = target(&options.out)?;
     let kind: Kind =
@@ -273,11 +152,14 @@ pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failu
             })?;
     let archive = open_archive(data).await?;
     let units = [
-        options.employee,
-        options.department,
-        options.store,
-        options.group,
+        (Per::Employee, options.employee),
+        (Per::Department, options.department),
+        (Per::Store, options.store),
+        (Per::Group, options.group),
     ];
+    let unit = units
+        .into_iter()
+        .find_map(|(per, id)| id.map(|id| (per, id)));
     let params = ExplainParams {
         report: ReportParams {
             from: options.days.from,
@@ -287,7 +169,7 @@ pub async fn explain(data: &Path, options: ExplainArguments) -> Result<(), Failu
             ..ReportParams::default()
         },
         metric: options.metric,
-        unit: units.into_iter().flatten().next(),
+        unit,
         slice: options.slice,
         limit: options.limit,
         cursor: None,

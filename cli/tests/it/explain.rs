@@ -126,6 +126,15 @@ fn a_cell_that_is_not_there_is_not_explained() {
         &["explain", "departments", "dialogues", "--department", "no"],
         "`no`",
     );
+    // An id of a store may be one of a department too.
+    refused(
+        &["explain", "departments", "dialogues", "--store", "1"],
+        "`store` names no row of report departments: expected `department`",
+    );
+    refused(
+        &["explain", "customers", "customers", "--employee", "e1"],
+        "expected none",
+    );
 }
 
 /// ann answers wm1 after one and after four minutes, revisits him by a follow-up, and sends a word

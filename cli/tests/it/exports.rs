@@ -13,23 +13,23 @@ use crate::http::{company, served};
 use crate::media::{QUICK, Studio, faults};
 use crate::support::{Answer, Client, Installation, text_line, wait_until};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const AT: i64 = 1_727_712_000_000;
+pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const AT: i64 = 1_727_712_000_000;
 
-fn ask(client: &Client, request: Value) -> Answer {
+pub fn ask(client: &Client, request: Value) -> Answer {
     client.send("POST", "/v1/exports", request.to_string().as_bytes())
 }
 
 /// Queues an export and waits for its end.
 #[track_caller]
-fn ended(client: &Client, request: Value) -> Value {
+pub fn ended(client: &Client, request: Value) -> Value {
     let asked = ask(client, request);
     assert_eq!(asked.status, 202, "{asked:?}");
     end_of(client, asked.json()["id"].as_str().unwrap())
 }
 
 #[track_caller]
-fn end_of(client: &Client, id: &str) -> Value {
+pub fn end_of(client: &Client, id: &str) -> Value {
     let mut job = Value::Null;
     wait_until(PATIENCE, "the end of an export", || {
         job = client.get(&format!("/v1/exports/{id}")).ok().json();
@@ -40,7 +40,7 @@ fn end_of(client: &Client, id: &str) -> Value {
 
 /// The bytes of an export, checked against what its job says of them.
 #[track_caller]
-fn fetched(client: &Client, request: Value) -> (Value, Vec<u8>) {
+pub fn fetched(client: &Client, request: Value) -> (Value, Vec<u8>) {
     let job = ended(client, request);
     assert_eq!(job["state"], "done", "{job}");
     let answer = client.get(&file_of(&job)).ok();
@@ -49,12 +49,12 @@ fn fetched(client: &Client, request: Value) -> (Value, Vec<u8>) {
     (job, answer.bytes)
 }
 
-fn file_of(job: &Value) -> String {
+pub fn file_of(job: &Value) -> String {
     format!("/v1/exports/{}/file", job["id"].as_str().unwrap())
 }
 
 /// Names and contents of a zip, in its order.
-fn unzipped(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
+pub fn unzipped(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut zip = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
     let read = |at| {
         let mut file = zip.by_index(at).unwrap();
@@ -87,7 +87,7 @@ fn verified(bytes: &[u8]) -> (Value, Vec<Value>) {
     (manifest, rows)
 }
 
-fn import(run: &Installation, lines: &str) {
+pub fn import(run: &Installation, lines: &str) {
     run.run_with_input(&["import", "messages", "-"], lines.as_bytes())
         .ok();
 }

@@ -15,6 +15,7 @@ mod docs;
 mod examples;
 mod explain;
 mod exports;
+mod exports_disturbed;
 mod faults;
 mod formats;
 mod golden;

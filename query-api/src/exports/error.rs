@@ -4,6 +4,9 @@ use std::io;
 
 use huicun_engine::archive::TableError;
 use huicun_engine::state::StateError;
+use parquet::errors::ParquetError;
+use rust_xlsxwriter::XlsxError;
+use zip::result::ZipError;
 
 use crate::formats::Fault;
 use crate::queries::QuestionError;
@@ -40,7 +43,7 @@ pub enum ExportError {
     Fault(#[from] Fault),
     /// The zip cannot be written.
     #[error("cannot write the zip: {0}")]
-    Zip(#[from] zip::result::ZipError),
+    Zip(#[from] ZipError),
     /// The file system refused.
     #[error("cannot write the file: {0}")]
     Io(#[from] io::Error),
@@ -61,10 +64,9 @@ impl From<TableError> for ExportError {
 impl ExportError {
     /// One stable word.
     pub fn reason(&self) -> &'static str {
-        let of_io = |error: &io::Error| match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk_full",
-            _ => "internal",
-        };
+        if let Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) = self.io_kind() {
+            return "disk_full";
+        }
         match self {
             Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",
@@ -80,11 +82,27 @@ impl ExportError {
             Self::Fault(Fault::TooManyRows { .. } | Fault::TooManyColumns { .. }) => {
                 "too_many_rows"
             }
-            Self::Io(error)
-            | Self::Fault(Fault::Io(error))
-            | Self::Zip(zip::result::ZipError::Io(error)) => of_io(error),
             _ => "internal",
         }
+    }
+
+    /// What the file system said, whatever was being written.
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        let error = match self {
+            Self::Io(error)
+            | Self::Fault(
+                Fault::Io(error)
+                | Fault::Xlsx(
+                    XlsxError::IoError(error)
+                    | XlsxError::TempFileError(_, error)
+                    | XlsxError::ZipError(ZipError::Io(error)),
+                ),
+            )
+            | Self::Zip(ZipError::Io(error)) => error,
+            Self::Fault(Fault::Parquet(ParquetError::External(error))) => error.downcast_ref()?,
+            _ => return None,
+        };
+        Some(error.kind())
     }
 
     /// What the caller is told; the inner cause of a failure of ours is the log's.

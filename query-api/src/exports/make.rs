@@ -21,7 +21,8 @@ use super::gather::{Batches, Message, messages};
 use super::manifest::{Counts, Stamp};
 use super::request::{Format, Plan, What};
 use super::sink::Sink;
-use crate::formats::{About, Language, Reader, csv, parquet, xlsx};
+use crate::formats::report::{arrange, described};
+use crate::formats::{Language, Reader, csv, parquet, xlsx};
 use crate::queries::media::MediaAccess;
 use crate::queries::reports::{ReportParams, report};
 use crate::queries::{Archive, QuestionError};
@@ -184,7 +185,7 @@ async fn of_report(
     };
     let counting = report(scope, kind, errand.archive, &params);
     let mut counting = std::pin::pin!(counting);
-    let answer = loop {
+    let mut answer = loop {
         tokio::select! {
             answer = &mut counting => break answer?,
             () = tokio::time::sleep(LOOK_EVERY) => {
@@ -194,23 +195,13 @@ async fn of_report(
         }
     };
     let n_rows = answer.table.rows.len() as u64;
-    let (zh, en) = kind.titles();
-    let period = format!("{} – {}", answer.period.from, answer.period.to);
-    let stamp = Stamp::from_as_of(answer.as_of);
+    let stamp = Stamp::from_as_of(answer.as_of.clone());
     let mut out = BufWriter::new(file);
     match errand.plan.format {
         Format::Xlsx => {
-            let about = About {
-                title_zh: zh.into(),
-                title_en: en.into(),
-                notes: [vec![("统计时段".into(), period)], notes(&stamp)].concat(),
-                definitions: answer
-                    .metrics
-                    .iter()
-                    .map(|metric| (metric.zh.clone(), metric.definition_zh.clone()))
-                    .collect(),
-                ..About::default()
-            };
+            let mut about = described(&answer, kind.titles(), Language::Zh);
+            about.notes.extend(notes(&stamp));
+            arrange(&mut answer, &mut about, Language::Zh);
             xlsx::write(&answer.table, &about, Language::Zh, &mut out)?;
         }
         Format::Parquet => parquet::write(&answer.table, &mut out)?,

@@ -11,6 +11,7 @@ pub mod cell;
 pub mod csv;
 pub mod json;
 pub mod parquet;
+pub mod report;
 #[doc(hidden)]
 pub mod testing;
 pub mod xlsx;

@@ -8,6 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use huicun_engine::metrics::Report as Kind;
 use huicun_engine::metrics::settings::Settings;
+use huicun_engine::metrics::unit::Per;
 use huicun_semantics::time::Period;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -275,8 +276,13 @@ pub async fn explain(
         id: kind,
     })?;
     let mut units = Vec::new();
-    for name in ["employee", "department", "store", "group"] {
-        units.extend(params.one(name)?);
+    for (name, per) in [
+        ("employee", Per::Employee),
+        ("department", Per::Department),
+        ("store", Per::Store),
+        ("group", Per::Group),
+    ] {
+        units.extend(params.one(name)?.map(|id| (per, id)));
     }
     if units.len() > 1 {
         let detail = "give one of `employee`, `department`, `store` and `group`";

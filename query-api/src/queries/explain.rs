@@ -22,6 +22,7 @@ use huicun_engine::metrics::report::{CellOf, Explained, Inputs, Report as Kind, 
 use huicun_engine::metrics::settings::Settings;
 use huicun_engine::metrics::sink::{Behind, Fact, Kept, Part};
 use huicun_engine::metrics::tables::FromTables;
+use huicun_engine::metrics::unit::Per;
 use huicun_engine::tables;
 use huicun_semantics::conversation::conversations_of;
 use huicun_semantics::counted::is_counted;
@@ -33,7 +34,7 @@ use serde_json::{Value, json};
 use super::archive::{Archive, AsOf};
 use super::error::QuestionError;
 use super::page::Place;
-use super::reports::{ReportParams, ask, column_of};
+use super::reports::{ReportParams, ask, column_of, per};
 use crate::answer::{Column, ColumnKind, Table};
 
 /// Which cell.
@@ -43,8 +44,8 @@ pub struct ExplainParams {
     pub report: ReportParams,
     /// The metric.
     pub metric: String,
-    /// The id of the row; the totals row if missing.
-    pub unit: Option<String>,
+    /// What the row is about, and its id; the totals row if missing.
+    pub unit: Option<(Per, String)>,
     /// The label of the slice, with `by`; the first if missing.
     pub slice: Option<String>,
     /// Facts of a page; 0 is all.
@@ -127,6 +128,7 @@ pub async fn explain(
     // The name is checked before anything is computed.
     let settings = Settings::of(&archive.rules()?);
     catalogue::pick(kind, &settings, std::slice::from_ref(&params.metric))?;
+    unit_fits(kind, params)?;
     let asked = ask(kind, archive, &params.report).await?;
     let name = std::slice::from_ref(&params.metric);
     let metric = catalogue::pick(kind, &asked.settings, name)?
@@ -136,8 +138,9 @@ pub async fn explain(
         Some(place) => usize::try_from(place.first).map_err(|_| Place::unknown())?,
         None => 0,
     };
+    let unit = params.unit.as_ref().map(|(_, id)| id.clone());
     let cell = CellOf {
-        unit: params.unit.clone(),
+        unit: unit.clone(),
         slice: params.slice.clone(),
     };
     let facts = Arc::clone(&asked.facts);
@@ -170,7 +173,7 @@ pub async fn explain(
     .map_err(|_| QuestionError::Interrupted)??;
     let opened = opened.ok_or_else(|| {
         let slice = params.slice.iter().map(|s| format!(" in {s}"));
-        let unit = params.unit.as_deref().unwrap_or("total");
+        let unit = unit.as_deref().unwrap_or("total");
         not_found("row", &format!("{unit}{}", slice.collect::<String>()))
     })?;
     let found = merged(&metric, &opened.parts);
@@ -208,7 +211,7 @@ pub async fn explain(
         metric: metric.json_key(),
         definition: metric.definition.clone(),
         definition_zh: metric.definition_zh.clone(),
-        unit: params.unit.clone(),
+        unit,
         name: opened.unit.name.clone(),
         period: opened.period.clone(),
         days: [opened.days.from, opened.days.to].map(|day| day.format("%Y-%m-%d").to_string()),
@@ -223,6 +226,29 @@ pub async fn explain(
         next,
         as_of,
     })
+}
+
+/// Refuses a row of another kind: `4` may be a department and a store.
+fn unit_fits(kind: Kind, params: &ExplainParams) -> Result<(), QuestionError> {
+    let rows = per(kind, params.report.per.as_deref())?;
+    let word = |per| match per {
+        Per::Employee => "employee",
+        Per::Department => "department",
+        Per::Store => "store",
+        Per::Group => "group",
+        Per::Company => "company",
+    };
+    let expected = match &params.unit {
+        Some((named, _)) if *named != rows => match rows {
+            Per::Company => "none: its only row is the company's".to_owned(),
+            rows => format!("`{}`", word(rows)),
+        },
+        _ => return Ok(()),
+    };
+    Err(QuestionError::Parameter(format!(
+        "`{}` names no row of report {kind}: expected {expected}",
+        params.unit.as_ref().map_or("", |(named, _)| word(*named)),
+    )))
 }
 
 fn not_found(what: &'static str, id: &str) -> QuestionError {

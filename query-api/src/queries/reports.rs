@@ -149,7 +149,8 @@ fn window(settings: &Settings, today: NaiveDate) -> Period {
     }
 }
 
-fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
+/// What rows are about.
+pub(super) fn per(kind: Kind, asked: Option<&str>) -> Result<Per, QuestionError> {
     let wrong = |expected: &str| {
         QuestionError::Parameter(format!("`per` of report {kind}: expected {expected}"))
     };
