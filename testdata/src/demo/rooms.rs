@@ -66,6 +66,9 @@ fn customer_room(
         _ => dice.instant(start, end - (end - start) / 3),
     };
     let created_ms = created - created % SECOND;
+    if !company.is_employed(owner, created_ms) {
+        return None;
+    }
     let n_guests = match kind {
         3 => dice.between(1, 2),
         4 => dice.between(2, 4),
