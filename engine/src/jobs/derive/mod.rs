@@ -12,6 +12,7 @@
 
 pub mod columns;
 mod conversation;
+mod incoming;
 pub mod load;
 mod message;
 mod output;

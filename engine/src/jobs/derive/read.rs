@@ -2,20 +2,23 @@
 //! resolved from the directory of now (semantics 2), and what no conversation asks for is left out.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{DataFrame, Expr, SessionContext, col, lit};
 use datafusion::scalar::ScalarValue;
-use futures::TryStreamExt;
+use futures::{StreamExt as _, TryStreamExt as _};
 use huicun_semantics::conversation::{Kind, kind_of_room};
 use huicun_semantics::counted::is_counted;
 use huicun_semantics::dialogue::Side;
 use huicun_semantics::role::Role;
+use rayon::prelude::*;
+use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 
 use super::conversation::day_number;
+use super::incoming::{Columns, Incoming, column};
 use super::message::{Call, Entry, MessageIds};
 use super::rule::Compiled;
 use super::world::World;
@@ -32,7 +35,12 @@ pub struct Read {
     pub turned: Vec<u32>,
     /// Rows looked at.
     pub n_rows: u64,
+    /// Whom conference calls name, on its way; [`Reader::name`] waits for it.
+    pub naming: Option<Naming>,
 }
+
+/// By msgid, the ids of those whom conference calls name.
+type Naming = JoinHandle<Result<HashMap<String, Vec<String>>, DataFusionError>>;
 
 /// What of a conversation changed.
 #[derive(Debug, Default)]
@@ -45,6 +53,11 @@ pub struct Touched {
 
 /// Instants `[from, to)`, UTC milliseconds; a missing end reaches without end.
 pub type Stretch = (Option<i64>, Option<i64>);
+
+/// Batches whose ids are looked up side by side.
+const BATCHES_AT_ONCE: usize = 8;
+/// Batches that are decoded before anybody asks for them; each has some megabytes.
+const BATCHES_AHEAD: usize = 24;
 
 /// What the reader looks at.
 pub const COLUMNS: [&str; 10] = [
@@ -62,33 +75,71 @@ pub struct Reader<'a> {
     pub rules: &'a Compiled,
 }
 
+/// Messages of some stretches on their way: they are decoded while something else is done, as far
+/// ahead as there is room.
+pub struct Decoding {
+    stretches: Vec<Stretch>,
+    batches: Receiver<Result<RecordBatch, DataFusionError>>,
+}
+
 impl Reader<'_> {
-    /// Reads messages into entries; `wanted` tells by number which conversations to keep. `None`
-    /// as soon as there are more than `entries_max` entries.
+    /// Begins to decode the messages of some stretches.
+    pub async fn begin(&self, stretches: &[Stretch]) -> Result<Decoding, DataFusionError> {
+        let frame = self.frame(stretches).await?;
+        let frame = frame.select_columns(&COLUMNS)?;
+        let mut stream = frame.execute_stream().await?;
+        let (decoded, batches) = tokio::sync::mpsc::channel(BATCHES_AHEAD);
+        tokio::spawn(async move {
+            // Who waits for them may have given up.
+            while let Some(batch) = stream.next().await {
+                if decoded.send(batch).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Decoding {
+            stretches: stretches.to_vec(),
+            batches,
+        })
+    }
+
+    /// Makes entries of messages; `wanted` tells by number which conversations to keep. `None` as
+    /// soon as there are more than `entries_max` entries.
     pub async fn read(
         &self,
-        stretches: &[Stretch],
+        mut decoding: Decoding,
         world: &mut World,
         ids: &mut MessageIds,
         wanted: impl Fn(u32) -> bool,
         entries_max: usize,
     ) -> Result<Option<Read>, DataFusionError> {
-        let frame = self.frame(stretches).await?;
-        let frame = frame.select_columns(&COLUMNS)?;
-        let mut stream = frame.execute_stream().await?;
         let mut found = Read::default();
         let mut is_named_asked = false;
-        while let Some(batch) = stream.try_next().await? {
-            found.n_rows += batch.num_rows() as u64;
-            is_named_asked |= self.add(&batch, world, ids, &wanted, &mut found)?;
+        loop {
+            let mut next = Vec::with_capacity(BATCHES_AT_ONCE);
+            while next.len() < BATCHES_AT_ONCE
+                && let Some(batch) = decoding.batches.recv().await
+            {
+                next.push(batch?);
+            }
+            let known_so_far = &*world;
+            let incoming: Vec<Incoming> = next
+                .par_iter()
+                .map(|batch| Incoming::of(batch, known_so_far, self.rules))
+                .collect::<Result<_, _>>()?;
+            for batch in &incoming {
+                found.n_rows += batch.known.len() as u64;
+                is_named_asked |= self.add(batch, world, ids, &wanted, &mut found);
+            }
             if found.entries.len() > entries_max {
                 return Ok(None);
             }
+            if next.len() < BATCHES_AT_ONCE {
+                break;
+            }
         }
-        drop(stream);
         if is_named_asked {
-            self.name_participants(stretches, world, ids, &mut found.calls)
-                .await?;
+            found.naming = Some(self.begin_naming(&decoding.stretches).await?);
         }
         Ok(Some(found))
     }
@@ -109,26 +160,33 @@ impl Reader<'_> {
     /// Adds the rows of a batch; returns whether one of its calls may name participants.
     fn add(
         &self,
-        batch: &RecordBatch,
+        Incoming { columns, known }: &Incoming,
         world: &mut World,
         ids: &mut MessageIds,
         wanted: &impl Fn(u32) -> bool,
         found: &mut Read,
-    ) -> Result<bool, DataFusionError> {
-        let columns = Columns::of(batch)?;
+    ) -> bool {
         let mut names_people = false;
         let mut places: Vec<u32> = Vec::new();
-        for row in 0..batch.num_rows() {
-            let speaker = world.person(columns.from.value(row), self.directory);
+        for (row, known) in known.iter().enumerate() {
+            let speaker = known
+                .speaker
+                .unwrap_or_else(|| world.person(columns.from.value(row), self.directory));
             places.clear();
             let room = columns.room.value(row);
             if room.is_empty() {
-                pairs(&columns, row, speaker, world, self.directory, &mut places);
+                match known.place {
+                    Some(place) => places.push(place),
+                    None => pairs(columns, row, speaker, world, self.directory, &mut places),
+                }
             } else {
-                let room = world.person(room, self.directory);
-                let place = world.room(room, self.directory);
+                let place = known.place.unwrap_or_else(|| {
+                    let room = world.person(room, self.directory);
+                    world.room(room, self.directory)
+                });
                 if wanted(place) {
-                    if self.seen(&columns, row, place, speaker, world) {
+                    let list = known.receivers;
+                    if self.seen(columns, (row, list), place, speaker, world) {
                         found.turned.push(place);
                     }
                     places.push(place);
@@ -144,7 +202,6 @@ impl Reader<'_> {
                 Role::Customer => Side::Customer,
                 Role::Robot => continue,
             };
-            let text = columns.text.value(row);
             let at_ms = columns.at.value(row) / 1000;
             if let (false, Some(place)) = (room.is_empty(), places.first())
                 && let Some(seen) = &mut world.places[*place as usize].seen
@@ -161,8 +218,8 @@ impl Reader<'_> {
                 seq: columns.seq.value(row),
                 speaker,
                 side,
-                closes: is_customers && msgtype == "text" && self.rules.closing.is_closing(text),
-                needs_no_answer: is_customers && self.rules.no_answer.is_met(msgtype, text),
+                closes: is_customers && known.closes,
+                needs_no_answer: is_customers && known.needs_no_answer,
                 is_own: false,
             };
             for (nth, place) in places.iter().enumerate() {
@@ -190,24 +247,24 @@ impl Reader<'_> {
                 }
             }
         }
-        Ok(names_people)
+        names_people
     }
 
-    /// Notes who was seen in a room; a customer makes it external. Whether this one just did.
+    /// Notes who was seen in a room; a customer makes it external. Whether this one just did. A row
+    /// comes with the hash of its receivers.
     fn seen(
         &self,
         columns: &Columns,
-        row: usize,
+        (row, list): (usize, u128),
         place: u32,
         speaker: u32,
         world: &mut World,
     ) -> bool {
-        let (bytes, receivers) = columns.receivers(row);
         let mut has_customer = world.role(speaker) == Role::Customer;
         let seen = world.places[place as usize].seen.get_or_insert_default();
         seen.speakers.entry(speaker).or_default();
-        if seen.last_receivers.as_ref() != bytes {
-            seen.last_receivers = bytes.into();
+        if seen.last_receivers.insert(speaker, list) != Some(list) {
+            let (_, receivers) = columns.receivers(row);
             for at in receivers {
                 let receiver = world.person(columns.to_values.value(at), self.directory);
                 has_customer |= world.role(receiver) == Role::Customer;
@@ -248,7 +305,8 @@ impl Reader<'_> {
             } else {
                 let room = world.person(room, self.directory);
                 let place = world.room(room, self.directory);
-                turns = self.seen(&columns, row, place, speaker, world);
+                let list = columns.receivers_hash(row, &world.lists);
+                turns = self.seen(&columns, (row, list), place, speaker, world);
                 places.push(place);
             }
             let at_ms = columns.at.value(row) / 1000;
@@ -268,39 +326,50 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Reads from the payloads of conference calls whom they name: who showed documents or shared
-    /// the screen. Receivers are no participants (semantics 10.2).
-    async fn name_participants(
-        &self,
-        stretches: &[Stretch],
-        world: &mut World,
-        ids: &MessageIds,
-        calls: &mut [Call],
-    ) -> Result<(), DataFusionError> {
+    /// Begins to read from the payloads of conference calls whom they name: who showed documents or
+    /// shared the screen. Receivers are no participants (semantics 10.2).
+    async fn begin_naming(&self, stretches: &[Stretch]) -> Result<Naming, DataFusionError> {
         let frame = self
             .frame(stretches)
             .await?
             .filter(col("msgtype").eq(lit("meeting_voice_call")))?
             .select_columns(&["msgid", "payload"])?;
-        let mut named: std::collections::HashMap<String, Vec<u32>> = Default::default();
-        let mut stream = frame.execute_stream().await?;
-        while let Some(batch) = stream.try_next().await? {
-            let column = |at: usize| arrow::compute::cast(batch.column(at), &DataType::Utf8);
-            let (msgid, payload) = (column(0)?, column(1)?);
-            let (msgid, payload) = (msgid.as_string::<i32>(), payload.as_string::<i32>());
-            for row in 0..batch.num_rows() {
-                let people: Vec<u32> = participants(payload.value(row))
-                    .iter()
-                    .map(|id| world.person(id, self.directory))
-                    .collect();
-                if !people.is_empty() {
-                    named.insert(msgid.value(row).to_string(), people);
+        Ok(tokio::spawn(async move {
+            let mut named = HashMap::new();
+            let mut stream = frame.execute_stream().await?;
+            while let Some(batch) = stream.try_next().await? {
+                let column = |at: usize| arrow::compute::cast(batch.column(at), &DataType::Utf8);
+                let (msgid, payload) = (column(0)?, column(1)?);
+                let (msgid, payload) = (msgid.as_string::<i32>(), payload.as_string::<i32>());
+                for row in 0..batch.num_rows() {
+                    let people = participants(payload.value(row));
+                    if !people.is_empty() {
+                        named.insert(msgid.value(row).to_string(), people);
+                    }
                 }
             }
-        }
+            Ok(named)
+        }))
+    }
+
+    /// Writes into calls whom they name, as soon as that is read.
+    pub async fn name(
+        &self,
+        naming: Option<Naming>,
+        calls: &mut [Call],
+        world: &mut World,
+        ids: &MessageIds,
+    ) -> Result<(), DataFusionError> {
+        let Some(naming) = naming else {
+            return Ok(());
+        };
+        let named = naming
+            .await
+            .map_err(|error| DataFusionError::External(error.into()))??;
         for call in calls {
             if let Some(people) = named.get(ids.get(call.message)) {
-                call.named.clone_from(people);
+                let number = |id: &String| world.person(id, self.directory);
+                call.named = people.iter().map(number).collect();
             }
         }
         Ok(())
@@ -361,71 +430,6 @@ fn participants(payload: &str) -> Vec<String> {
         }
     }
     people
-}
-
-/// The columns of a batch in the types that are read.
-struct Columns {
-    seq: arrow::array::Int64Array,
-    msgid: StringArray,
-    action: StringArray,
-    msgtype: StringArray,
-    at: arrow::array::TimestampMicrosecondArray,
-    from: StringArray,
-    room: StringArray,
-    text: StringArray,
-    to: ListArray,
-    to_values: StringArray,
-    calls: arrow::array::Int64Array,
-}
-
-impl Columns {
-    fn of(batch: &RecordBatch) -> Result<Self, DataFusionError> {
-        let strings = |name: &str| -> Result<StringArray, DataFusionError> {
-            Ok(column(batch, name, &DataType::Utf8)?
-                .as_string::<i32>()
-                .clone())
-        };
-        let element = Field::new("element", DataType::Utf8, true);
-        let to = column(batch, "to_ids", &DataType::List(Arc::new(element)))?;
-        let to = to.as_list::<i32>().clone();
-        let to_values = to.values().as_string::<i32>().clone();
-        let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-        Ok(Self {
-            seq: column(batch, "seq", &DataType::Int64)?
-                .as_primitive::<Int64Type>()
-                .clone(),
-            msgid: strings("msgid")?,
-            action: strings("action")?,
-            msgtype: strings("msgtype")?,
-            at: column(batch, "msgtime", &instant)?
-                .as_primitive::<TimestampMicrosecondType>()
-                .clone(),
-            from: strings("from_id")?,
-            room: strings("room_id")?,
-            text: strings("text")?,
-            calls: column(batch, "call_ms", &DataType::Int64)?
-                .as_primitive::<Int64Type>()
-                .clone(),
-            to,
-            to_values,
-        })
-    }
-
-    /// The receivers of a row: their bytes, and their places among all receivers.
-    fn receivers(&self, row: usize) -> (&[u8], std::ops::Range<usize>) {
-        let ends = self.to.value_offsets();
-        let range = ends[row] as usize..ends[row + 1] as usize;
-        let offsets = self.to_values.value_offsets();
-        let bytes = offsets[range.start] as usize..offsets[range.end] as usize;
-        (&self.to_values.value_data()[bytes], range)
-    }
-}
-
-fn column(batch: &RecordBatch, name: &str, kind: &DataType) -> Result<ArrayRef, DataFusionError> {
-    let array = batch.column_by_name(name).ok_or_else(|| {
-        DataFusionError::Internal(format!("column `{name}` was selected but is missing"))
-    })?;
-    Ok(arrow::compute::cast(array, kind)?)
 }
 
 /// The condition that a message was sent in one of `stretches`; none where that is no condition.

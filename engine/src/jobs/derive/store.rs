@@ -25,7 +25,7 @@ const FILE: &str = "current.json";
 /// Raised when rows would be derived otherwise, or tables look otherwise: older ones are left.
 const FORMAT: u32 = 4;
 /// Days of a table that a rebuild sorts and writes at the same time.
-const DAYS_AT_ONCE: usize = 4;
+const DAYS_AT_ONCE: usize = 8;
 
 /// What tables were made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -330,10 +330,10 @@ impl Work<'_> {
         let stretches = self.stretches_of(&days, whole_from);
         let mut ids = MessageIds::default();
         let wanted = |place: u32| from.contains_key(&place);
-        let read = self
-            .reader()
-            .read(&stretches, world, &mut ids, wanted, entries_max)
-            .await?;
+        let reader = self.reader();
+        let decoding = reader.begin(&stretches).await?;
+        let read = reader.read(decoding, world, &mut ids, wanted, entries_max);
+        let read = read.await?;
         let Some(mut read) = read else {
             return Ok(None);
         };
@@ -343,6 +343,8 @@ impl Work<'_> {
             n_all: read.n_rows,
             is_rebuild: false,
         });
+        let naming = read.naming.take();
+        reader.name(naming, &mut read.calls, world, &ids).await?;
         let is_of_restart = |place: u32, at_ms: i64| from[&place].1 <= at_ms;
         read.entries.retain(|e| is_of_restart(e.place, e.at_ms));
         read.calls.retain(|c| is_of_restart(c.place, c.at_ms));

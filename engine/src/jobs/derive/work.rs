@@ -3,10 +3,12 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use datafusion::prelude::SessionContext;
 use futures::{StreamExt as _, TryStreamExt as _};
+use huicun_semantics::time::Zone;
 use rayon::prelude::*;
 
 use super::conversation::{Buffers, Given, Rows, day_number, derive};
@@ -220,6 +222,7 @@ impl Work<'_> {
         let mut n_done = 0;
         let mut turned: Vec<u32> = Vec::new();
         let n_all = stretches.iter().map(|(_, n)| n).sum();
+        let mut ahead = None;
         for (nth, (stretch, n_rows)) in stretches.iter().enumerate() {
             self.watch.check()?;
             (self.watch.progress)(Progress {
@@ -228,11 +231,19 @@ impl Work<'_> {
                 is_rebuild: true,
             });
             let mut ids = MessageIds::default();
-            let read = self
-                .reader()
-                .read(&[*stretch], &mut world, &mut ids, |_| true, usize::MAX)
+            let reader = self.reader();
+            let decoding = match ahead.take() {
+                Some(decoding) => decoding,
+                None => reader.begin(&[*stretch]).await?,
+            };
+            let read = reader
+                .read(decoding, &mut world, &mut ids, |_| true, usize::MAX)
                 .await?;
-            let read = read.unwrap_or_default();
+            let mut read = read.unwrap_or_default();
+            // What follows does not keep all cores busy.
+            if let Some((next, _)) = stretches.get(nth + 1) {
+                ahead = Some(reader.begin(&[*next]).await?);
+            }
             n_done += n_rows;
             // Taken for internal by an earlier stretch, if that had any message of it.
             let redo = read
@@ -250,6 +261,10 @@ impl Work<'_> {
                     .map(|e| (*e, ids.get(e.message).to_string()))
                     .collect();
             }
+            let naming = read.naming.take();
+            reader
+                .name(naming, &mut read.calls, &mut world, &ids)
+                .await?;
             let rows = self.rows(&derived, &read.calls, &world, &ids)?;
             note_restarts(derived, &mut world);
             spilling = aside(spilling, rows).await?;
@@ -279,8 +294,15 @@ impl Work<'_> {
             spilling = aside(spilling, rows).await?;
         }
         let spill = spilling.await.map_err(DeriveError::other)??;
+        let world = Arc::new(world);
+        let conversations = tokio::task::spawn_blocking({
+            let (world, zone) = (Arc::clone(&world), self.compiled.zone);
+            move || conversations(&world, zone)
+        });
         self.fill(&mut outputs, spill).await?;
-        self.finish(&mut outputs, &world).await?;
+        let conversations = conversations.await.map_err(DeriveError::other)??;
+        put_conversations(&mut outputs, conversations).await?;
+        let mut world = Arc::into_inner(world).expect("the other thread has ended");
         let mut manifest = Manifest::new(generation, made_from);
         if !turned.is_empty() {
             self.again(&mut outputs, &mut world, &turned).await?;
@@ -432,27 +454,28 @@ impl Work<'_> {
 
     /// Writes what is known of all conversations.
     pub async fn finish(&self, outputs: &mut Outputs, world: &World) -> Result<(), DeriveError> {
-        let places: Vec<String> = (0..world.places.len() as u32)
-            .map(|place| world.id(place))
-            .collect();
-        let at = Context {
-            world,
-            ids: &MessageIds::default(),
-            zone: self.compiled.zone,
-            places: &places,
-        };
-        let rows = output::conversations(&at)?;
-        let spec = schema::table(schema::CONVERSATIONS);
-        let all = |batch: &RecordBatch| Ok(BooleanArray::from(vec![true; batch.num_rows()]));
-        store::replace(
-            outputs.table(schema::CONVERSATIONS),
-            spec,
-            rows,
-            &|_| true,
-            &all,
-        )
-        .await
+        put_conversations(outputs, conversations(world, self.compiled.zone)?).await
     }
+}
+
+/// What is known of all conversations.
+fn conversations(world: &World, zone: Zone) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let places: Vec<String> = (0..world.places.len() as u32)
+        .map(|place| world.id(place))
+        .collect();
+    output::conversations(&Context {
+        world,
+        ids: &MessageIds::default(),
+        zone,
+        places: &places,
+    })
+}
+
+async fn put_conversations(outputs: &mut Outputs, rows: RecordBatch) -> Result<(), DeriveError> {
+    let spec = schema::table(schema::CONVERSATIONS);
+    let all = |batch: &RecordBatch| Ok(BooleanArray::from(vec![true; batch.num_rows()]));
+    let table = outputs.table(schema::CONVERSATIONS);
+    store::replace(table, spec, rows, &|_| true, &all).await
 }
 
 /// Rows on their way to be set aside.
@@ -515,12 +538,13 @@ fn spans(entries: &[Entry]) -> Vec<Range<usize>> {
     spans
 }
 
-/// Notes the first and last counted message of each conversation.
+/// Notes the first and last counted message of each conversation, of entries in order.
 pub fn note_spans(entries: &[Entry], world: &mut World) {
-    for entry in entries {
-        let span = &mut world.places[entry.place as usize].span;
-        let (first, last) = span.unwrap_or((entry.at_ms, entry.at_ms));
-        *span = Some((first.min(entry.at_ms), last.max(entry.at_ms)));
+    for range in spans(entries) {
+        let (from_ms, until_ms) = (entries[range.start].at_ms, entries[range.end - 1].at_ms);
+        let span = &mut world.places[entries[range.start].place as usize].span;
+        let (first, last) = span.unwrap_or((from_ms, until_ms));
+        *span = Some((first.min(from_ms), last.max(until_ms)));
     }
 }
 

@@ -2,8 +2,9 @@
 //! each conversation from where on it would have to be derived anew.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _};
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap};
 use huicun_semantics::conversation::{Kind, kind_of_pair, kind_of_room, pair_id};
 use huicun_semantics::role::Role;
 
@@ -37,8 +38,28 @@ pub struct Seen {
     pub speakers: HashMap<u32, Option<i64>>,
     /// Who received.
     pub receivers: BTreeSet<u32>,
-    /// The receivers of the message before, as bytes: most messages of a room have the same.
-    pub last_receivers: Box<[u8]>,
+    /// Of each speaker the receivers of his message before, hashed ([`Lists`]): mostly they are the
+    /// same.
+    pub last_receivers: HashMap<u32, u128>,
+}
+
+/// Hashes lists of ids, so that one that was looked at need not be kept.
+#[derive(Debug, Default)]
+pub struct Lists([DefaultHashBuilder; 2]);
+
+impl Lists {
+    /// The hash of a list: the bytes of its ids, and how many each has.
+    pub fn hash(&self, bytes: &[u8], lengths: impl Iterator<Item = usize> + Clone) -> u128 {
+        let [high, low] = [&self.0[0], &self.0[1]].map(|builder| {
+            let mut hasher = builder.build_hasher();
+            hasher.write(bytes);
+            lengths
+                .clone()
+                .for_each(|length| hasher.write_usize(length));
+            u128::from(hasher.finish())
+        });
+        high << 64 | low
+    }
 }
 
 /// The start of a dialogue before which nothing can change while messages only come later.
@@ -59,8 +80,11 @@ pub struct World {
     pub roles: Vec<Role>,
     /// The conversations.
     pub places: Vec<Place>,
+    /// By the two numbers, the smaller first.
     pairs: HashMap<(u32, u32), u32>,
     rooms: HashMap<u32, u32>,
+    /// Hashes of receivers.
+    pub lists: Lists,
 }
 
 impl World {
@@ -73,6 +97,11 @@ impl World {
         number
     }
 
+    /// The number of a person or room that was seen before.
+    pub fn known_person(&self, id: &str) -> Option<u32> {
+        self.people.get(id)
+    }
+
     /// The role of a number.
     pub fn role(&self, person: u32) -> Role {
         self.roles[person as usize]
@@ -80,18 +109,28 @@ impl World {
 
     /// The conversation of two people.
     pub fn pair(&mut self, a: u32, b: u32) -> u32 {
+        if let Some(place) = self.known_pair(a, b) {
+            return place;
+        }
         let (first, second) = if self.people.name(a) <= self.people.name(b) {
             (a, b)
         } else {
             (b, a)
         };
-        if let Some(place) = self.pairs.get(&(first, second)) {
-            return *place;
-        }
         let kind = kind_of_pair(self.role(first), self.role(second));
         let place = self.add(Some((first, second)), 0, kind);
-        self.pairs.insert((first, second), place);
+        self.pairs.insert((a.min(b), a.max(b)), place);
         place
+    }
+
+    /// The conversation of two people that was seen before.
+    pub fn known_pair(&self, a: u32, b: u32) -> Option<u32> {
+        self.pairs.get(&(a.min(b), a.max(b))).copied()
+    }
+
+    /// The conversation of a room that was seen before.
+    pub fn known_room(&self, room: u32) -> Option<u32> {
+        self.rooms.get(&room).copied()
     }
 
     /// The conversation of a room; internal until somebody shows that it is not.
@@ -132,7 +171,8 @@ impl World {
         // Ids may hold the bar themselves, so every way to split is tried.
         id.match_indices('|').find_map(|(at, _)| {
             let pair = (self.people.get(&id[..at])?, self.people.get(&id[at + 1..])?);
-            self.pairs.get(&pair).copied()
+            self.known_pair(pair.0, pair.1)
+                .filter(|place| self.id(*place) == id)
         })
     }
 
