@@ -107,11 +107,6 @@ impl Both {
         let answers: Vec<(&str, Vec<Value>)> = match step["only"].as_str() {
             None => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some("binary") => vec![("binary", ask_binary())],
-            // Of a command that the binary does not have yet; once it has it, it is asked too.
-            Some("naive model") if self.run.run(&[arguments[0], "--help"]).status != 0 => {
-                vec![("naive model", ask_model())]
-            }
-            Some("naive model") => vec![("binary", ask_binary()), ("naive model", ask_model())],
             Some(other) => panic!("`{other}` cannot be asked"),
         };
         for (who, rows) in answers {
@@ -177,8 +172,31 @@ fn ask_naive(company: &Company, arguments: &[&str]) -> Vec<Value> {
             _ => company.contacts_per_customer(from, to),
         },
         ("behaviours", _) => company.behaviours(from, to),
+        ("portrait", group) => days_of(&company.portrait(group, from, to)),
         other => panic!("the naive model is not asked for {other:?}"),
     }
+}
+
+/// A portrait's days, in a row each; the model leaves out days without any.
+fn days_of(portrait: &Value) -> Vec<Value> {
+    let keys = [
+        ("employee_messages", "employee_messages_by_day"),
+        ("customer_messages", "customer_messages_by_day"),
+        ("customers_joined", "joined_by_day"),
+        ("customers_left", "left_by_day"),
+        ("customers_present", "present_by_day"),
+    ];
+    let days = portrait["present_by_day"].as_object().unwrap().keys();
+    days.map(|day| {
+        let counts = keys.map(|(key, by_day)| {
+            let n = portrait[by_day][day].as_u64().unwrap_or(0);
+            (key.to_string(), json!(n))
+        });
+        let mut row = Map::from_iter(counts);
+        row.insert("day".into(), json!(day));
+        Value::Object(row)
+    })
+    .collect()
 }
 
 /// What a row is about, with its slice: `ann`, `ann 2024-10-08`; the company's row is `company`.
@@ -293,6 +311,7 @@ folders! {
     stores "10.4-stores"
     customers "10.5-customers"
     activity_of_groups "10.6-groups-report"
+    portraits "10.6-portrait"
     contacts "10.7-contacts"
     rankings "10.8-ranking"
     beyond_the_manual "10.9-beyond"

@@ -16,7 +16,7 @@ use huicun_semantics::time::Zone;
 use super::question::Question;
 use crate::access::Scope;
 use crate::directory::Directory;
-use crate::jobs::period::Names;
+use crate::jobs::period::{Names, UNTOLD};
 
 /// All listed units as one.
 pub const TOTAL: u32 = 0;
@@ -285,6 +285,10 @@ impl<'a> Units<'a> {
 
     /// As [`Units::at`], added to what is there: the units of any of several employees.
     pub fn add_at(&mut self, names: &Names, employee: u32, at_ms: i64, out: &mut Vec<u32>) {
+        debug_assert_ne!(
+            employee, UNTOLD,
+            "a fact was read without what it is counted for"
+        );
         if self.role(names, employee) != Role::Employee {
             return;
         }
