@@ -5,53 +5,32 @@ run.py FOLDER [--messages N] [--employees N] [--days N] [--runs N] [--bin FOLDER
 
 Makes a company of a year in FOLDER (once), imports it with the release binary, and times whole
 processes: deriving all tables from nothing, the step after one more day was imported, a month's
-report per employee (the first month and the last), a year's report of the company by month; then
-the same of DuckDB, with the SQL beside this file. The two must count the same dialogues, replies and
+report per employee (the first month and the last), a year's report of the company by month; the
+month of a running server; then the same of DuckDB, with the SQL beside this file. The two must count the same dialogues, replies and
 timers, else it fails. Needs Linux, `pip install duckdb`, and
 
     cargo build --release -p huicun-cli -p huicun-benches --bins
 
 Every number is one process: wall seconds, CPU seconds (user and system), peak resident MiB. Files
 are in the page cache, as after a first run. `--steps` runs some steps only, of: rebuild, reports,
-duckdb, increment. The increment leaves its day in the archive, so it comes last; delete `data` and
+served, duckdb, increment. The increment leaves its day in the archive, so it comes last; delete `data` and
 `imported` to begin anew.
 """
 
 import argparse
 import datetime
 import json
-import os
 import pathlib
 import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-ALL_STEPS = ["rebuild", "reports", "duckdb", "increment"]
+sys.path.insert(0, str(HERE.parent))
+from measured import Run, Server  # noqa: E402
+
+ALL_STEPS = ["rebuild", "reports", "served", "duckdb", "increment"]
 FIRST_DAY = datetime.date(2025, 1, 1)
-
-
-class Run:
-    """What one process took."""
-
-    def __init__(self, command):
-        began = time.monotonic()
-        with tempfile.TemporaryFile() as said:
-            self.run(command, said, began)
-
-    def run(self, command, said, began):
-        child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=said)
-        self.out = child.stdout.read().decode()
-        _, status, usage = os.wait4(child.pid, 0)
-        self.wall = time.monotonic() - began
-        self.cpu = usage.ru_utime + usage.ru_stime
-        self.mib = usage.ru_maxrss / 1024
-        if status != 0:
-            said.seek(0)
-            sys.exit(f"{said.read().decode()}failed ({status}): {' '.join(map(str, command))}")
 
 
 def say(what, runs, n_rows=None):
@@ -138,6 +117,29 @@ class Bench:
         for report in ["departments", "customers"]:
             say(f"huicun: report {report} of a year by month, all metrics",
                 self.repeated(lambda: self.report(report, *self.year(), "--by", "month")))
+
+    def served(self):
+        """The same of a running server, which has asked itself once before."""
+        server = Server(self.bin / "huicun", self.data)
+        connection, n = server.connect(), 20
+        print("\n| a running server, asked " + str(n) + " times | seconds (min / median / max) |\n|---|---|")
+        months = [("first", self.month()), ("last", self.month(1))]
+        for what, path in [
+            *((f"report employees of the {what} month, all metrics", f"employees?from={first}&to={last}")
+              for what, (first, last) in months),
+            *(("the same, three metrics", f"employees?from={first}&to={last}&metrics=dialogues,reply_rate,reply_avg")
+              for _, (first, last) in months[:1]),
+            *((f"report departments of the {what} month, all metrics", f"departments?from={first}&to={last}")
+              for what, (first, last) in months[:1]),
+        ]:
+            path = f"/v1/reports/{path}"
+            server.get(connection, path)
+            seconds = sorted(server.get(connection, path)[0] for _ in range(n))
+            print(f"| {what} | {seconds[0]:.3f} / {statistics.median(seconds):.3f} / {seconds[-1]:.3f} |", flush=True)
+        own, all_of_it = server.memory()
+        print(f"\nmemory of the server: {own:.0f} MiB, {all_of_it:.0f} MiB with mapped files")
+        server.stop()
+        head()
 
     def duckdb(self):
         say("DuckDB: dialogues, replies, activity, calls, timers of all messages",
