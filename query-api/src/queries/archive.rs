@@ -51,6 +51,8 @@ pub struct Archive {
     rules_version: AtomicI64,
     search: RwLock<Option<Arc<SearchIndex>>>,
     directory: RwLock<Option<Arc<Directory>>>,
+    /// Held by who loads it.
+    directory_loading: tokio::sync::Mutex<()>,
     facts: Arc<tokio::sync::Mutex<Option<Arc<Facts>>>>,
     progress: std::sync::OnceLock<Watcher>,
     ledger: KnownLedger,
@@ -69,6 +71,7 @@ impl Archive {
             rules_version: AtomicI64::new(-1),
             search: RwLock::new(None),
             directory: RwLock::new(None),
+            directory_loading: tokio::sync::Mutex::default(),
             facts: Arc::default(),
             progress: std::sync::OnceLock::new(),
             ledger: KnownLedger::default(),
@@ -126,13 +129,13 @@ impl Archive {
 
     /// The directory at its newest version.
     pub async fn directory(&self) -> Result<Arc<Directory>, QuestionError> {
-        let versions = store::versions(&self.home);
-        let known = self
-            .directory
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(known) = known.filter(|known| known.versions == versions) {
+        if let Some(known) = self.known_directory() {
+            return Ok(known);
+        }
+        // One loads it, and those who wait take what he loaded: a directory may have hundreds of
+        // megabytes, and after a change everybody asks for it at once.
+        let _loading = self.directory_loading.lock().await;
+        if let Some(known) = self.known_directory() {
             return Ok(known);
         }
         let fresh = Arc::new(Directory::load(&self.home).await?);
@@ -141,6 +144,17 @@ impl Archive {
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&fresh));
         Ok(fresh)
+    }
+
+    /// The directory as it is known, if that is the newest.
+    fn known_directory(&self) -> Option<Arc<Directory>> {
+        let known = self
+            .directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let versions = store::versions(&self.home);
+        known.filter(|known| known.versions == versions)
     }
 
     /// Dialogues and what reports count, of the newest versions.
@@ -365,6 +379,22 @@ mod tests {
         ] {
             assert!(parse_day(text).is_err(), "{text}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn the_directory_is_loaded_once_for_all_who_ask_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::open_or_create(folder.path()).unwrap();
+        let archive = Arc::new(Archive::open(home, Rules::default()).unwrap());
+        let asked: Vec<_> = (0..16)
+            .map(|_| {
+                let archive = Arc::clone(&archive);
+                tokio::spawn(async move { archive.directory().await.unwrap() })
+            })
+            .collect();
+        let loaded = futures::future::join_all(asked).await;
+        let loaded: Vec<_> = loaded.into_iter().map(Result::unwrap).collect();
+        assert!(loaded.iter().all(|one| Arc::ptr_eq(one, &loaded[0])));
     }
 
     #[test]
