@@ -1,7 +1,7 @@
 //! Collects the first hits of an order and counts all, reading fast fields only.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{BinaryHeap, HashMap};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::{Column, StrColumn};
@@ -74,12 +74,7 @@ pub(super) struct PageSegment {
     limit: usize,
     order: Order,
     after: Option<Key>,
-    /// The first hits so far and some more: the first are picked out each time that as many again
-    /// have come. Documents come about oldest first, so that nearly each is the first so far; a heap
-    /// would put each in order.
-    places: Vec<Place>,
-    /// The last that can still be among the first.
-    last: Option<Place>,
+    heap: BinaryHeap<Place>,
     n_total: u64,
     n_after: u64,
 }
@@ -106,8 +101,7 @@ impl Collector for Page {
             limit: self.limit,
             order: self.order,
             after: self.after.map(|after| Self::key(self.order, after)),
-            places: Vec::new(),
-            last: None,
+            heap: BinaryHeap::new(),
             n_total: 0,
             n_after: 0,
         })
@@ -190,18 +184,15 @@ impl SegmentCollector for PageSegment {
             key,
             address: DocAddress::new(self.segment, doc),
         };
-        if self.limit == 0 || self.last.is_some_and(|last| place > last) {
-            return;
-        }
-        self.places.push(place);
-        if self.places.len() >= self.limit.saturating_mul(2) {
-            let (_, last, _) = self.places.select_nth_unstable(self.limit - 1);
-            self.last = Some(*last);
-            self.places.truncate(self.limit);
+        if self.heap.len() < self.limit {
+            self.heap.push(place);
+        } else if self.heap.peek().is_some_and(|last| place < *last) {
+            self.heap.pop();
+            self.heap.push(place);
         }
     }
 
     fn harvest(self) -> Self::Fruit {
-        (self.places, self.n_total, self.n_after)
+        (self.heap.into_vec(), self.n_total, self.n_after)
     }
 }

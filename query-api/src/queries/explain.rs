@@ -238,16 +238,17 @@ fn unit_fits(kind: Kind, params: &ExplainParams) -> Result<(), QuestionError> {
         Per::Group => "group",
         Per::Company => "company",
     };
-    let expected = match &params.unit {
-        Some((named, _)) if *named != rows => match rows {
-            Per::Company => "none: its only row is the company's".to_owned(),
-            rows => format!("`{}`", word(rows)),
-        },
-        _ => return Ok(()),
+    let wrong = params.unit.as_ref().filter(|(named, _)| *named != rows);
+    let Some((named, _)) = wrong else {
+        return Ok(());
+    };
+    let expected = match rows {
+        Per::Company => "none: its only row is the company's".to_owned(),
+        rows => format!("`{}`", word(rows)),
     };
     Err(QuestionError::Parameter(format!(
         "`{}` names no row of report {kind}: expected {expected}",
-        params.unit.as_ref().map_or("", |(named, _)| word(*named)),
+        word(*named),
     )))
 }
 

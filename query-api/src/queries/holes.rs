@@ -3,12 +3,11 @@
 //! Numbers that never came may be nothing: WeCom does not promise that they are dense. Callers who
 //! do not see everything learn only that there are holes of a kind.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use huicun_engine::access::Scope;
-use huicun_engine::archive::ledger::{Ledger, Missing, Why};
+use huicun_engine::archive::ledger::{Ledger, Why};
 use huicun_engine::directory::Directory;
 use huicun_engine::state::pulls::{Silence, WINDOW_MS};
 use serde::{Deserialize, Serialize};
@@ -41,9 +40,9 @@ pub struct Hole {
     pub to: Option<String>,
 }
 
-struct Found<'l> {
+struct Found {
     kind: &'static str,
-    source: Cow<'l, str>,
+    source: String,
     n: Option<u64>,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
@@ -84,9 +83,9 @@ impl Archive {
         ledger: Result<Arc<Ledger>, QuestionError>,
     ) -> AsOf {
         let mut as_of = self.as_of(messages_version, directory);
-        let told = ledger.and_then(|ledger| Ok(self.told(scope, self.holes(&ledger, period)?)));
-        let (holes, n_all) = match told {
-            Ok(told) => told,
+        let found = ledger.and_then(|ledger| self.holes(&ledger, period));
+        let (holes, n_all) = match found {
+            Ok(found) => self.told(scope, found),
             Err(error) => {
                 // The answer stands; that nobody knows its holes is said.
                 tracing::warn!(%error, "the ledger cannot be read");
@@ -98,16 +97,15 @@ impl Archive {
         as_of
     }
 
-    fn holes<'l>(
+    fn holes(
         &self,
-        ledger: &'l Ledger,
+        ledger: &Ledger,
         (from, to): (Option<i64>, Option<i64>),
-    ) -> Result<Vec<Found<'l>>, QuestionError> {
+    ) -> Result<Vec<Found>, QuestionError> {
         let silences = self.silences()?;
         let mut found = Vec::new();
         for (source, page) in &ledger.sources {
-            let touching = |missing: &&Missing| touches(missing.from_ms, missing.to_ms, from, to);
-            for missing in page.missing.iter().filter(touching) {
+            for missing in &page.missing {
                 let kind = match missing.why {
                     Why::NotDelivered => "gap",
                     Why::Quarantined(_) => "quarantined",
@@ -115,7 +113,7 @@ impl Archive {
                 };
                 found.push(Found {
                     kind,
-                    source: source.as_str().into(),
+                    source: source.clone(),
                     n: Some(missing.n),
                     from_ms: missing.from_ms,
                     to_ms: missing.to_ms,
@@ -132,7 +130,7 @@ impl Archive {
             };
             found.push(Found {
                 kind: "outage",
-                source: source.to_string().into(),
+                source: source.into(),
                 n: None,
                 from_ms: Some(begins),
                 to_ms: Some(lost_until),
@@ -140,16 +138,17 @@ impl Archive {
         }
         found.extend(self.lost_media()?.into_iter().map(|media| Found {
             kind: "media_lost",
-            source: media.source.into(),
+            source: media.source,
             n: Some(media.n),
             from_ms: media.times_ms.map(|(first, _)| first),
             to_ms: media.times_ms.map(|(_, last)| last),
         }));
         found.retain(|hole| touches(hole.from_ms, hole.to_ms, from, to));
+        found.sort_by_key(|hole| (hole.from_ms, hole.to_ms));
         Ok(found)
     }
 
-    fn told(&self, scope: &Scope, found: Vec<Found<'_>>) -> (Vec<Hole>, u64) {
+    fn told(&self, scope: &Scope, found: Vec<Found>) -> (Vec<Hole>, u64) {
         if !scope.is_all() {
             let kinds: BTreeSet<&str> = found.iter().map(|hole| hole.kind).collect();
             let holes: Vec<Hole> = kinds.into_iter().map(bare).collect();
@@ -158,16 +157,8 @@ impl Archive {
         }
         let zone = self.zone();
         let n = found.len() as u64;
-        // There may be many, and an answer waits.
-        let mut earliest: Vec<(usize, Found<'_>)> = found.into_iter().enumerate().collect();
-        let order = |(nth, hole): &(usize, Found<'_>)| (hole.from_ms, hole.to_ms, *nth);
-        if earliest.len() > HOLES_TOLD_MAX {
-            earliest.select_nth_unstable_by_key(HOLES_TOLD_MAX, order);
-            earliest.truncate(HOLES_TOLD_MAX);
-        }
-        earliest.sort_unstable_by_key(order);
-        let holes = earliest.into_iter().map(|(_, hole)| Hole {
-            source: Some(hole.source.into_owned()),
+        let holes = found.into_iter().take(HOLES_TOLD_MAX).map(|hole| Hole {
+            source: Some(hole.source),
             n: hole.n,
             from: hole.from_ms.map(|ms| zone.rfc3339_ms(ms)),
             to: hole.to_ms.map(|ms| zone.rfc3339_ms(ms)),
