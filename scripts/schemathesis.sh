@@ -53,12 +53,14 @@ url="$(head -1 "$dir/address")"
 # is what must never happen, whatever comes.
 checks=not_a_server_error,status_code_conformance,content_type_conformance
 checks+=,response_headers_conformance,response_schema_conformance,ignored_auth
+# One worker: CPython 3.11 keeps the depth of ast.parse, which hypothesis calls, in one place for all
+# threads, and two of them at once end now and then in "AST constructor recursion depth mismatch".
 # It remembers in its folder what it found.
 cd "$dir"
 if ! "$venv/bin/schemathesis" --no-color run "$url/openapi.json" \
     --header "Authorization: Bearer $token" --checks "$checks" --mode all \
     --phases examples,coverage,fuzzing --max-examples "${HUICUN_EXAMPLES:-12}" --seed 1 \
-    --workers 2 --request-timeout 60 "$@"; then
+    --workers 1 --request-timeout 60 "$@"; then
     echo "error: schemathesis found something; the server's log:" >&2
     tail -40 "$dir/log" >&2
     exit 1
